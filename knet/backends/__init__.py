@@ -1,0 +1,1 @@
+"""Gateways, one folder each; found by the entry-point group `knet.backends`."""

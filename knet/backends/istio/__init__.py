@@ -1,0 +1,1 @@
+"""The istio gateway."""

@@ -1,0 +1,1 @@
+"""The Kourier way: a raw Envoy over xDS."""

@@ -1,0 +1,40 @@
+"""The catalogue of numbered checks (`docs/checks.md` explains each; a test keeps the two together).
+
+0xx reading · 1xx one object · 2xx objects together · 3xx what a gateway cannot express · 4xx advice ·
+5xx knet itself. A number is never used again for something else.
+"""
+
+from __future__ import annotations
+
+from knet.errors import Check, Severity
+
+E, W, N = Severity.ERROR, Severity.WARNING, Severity.NOTE
+
+# 0xx: reading
+UNREADABLE = Check("KNET001", "input cannot be read", E)
+SYNTAX = Check("KNET002", "not valid YAML or JSON", E)
+DUPLICATE_KEY = Check("KNET003", "a key is written twice", E)
+NOT_AN_OBJECT = Check("KNET004", "document is not a Kubernetes object", E)
+UNKNOWN_FIELD = Check("KNET005", "unknown field", E)
+WRONG_TYPE = Check("KNET006", "wrong type", E)
+DUPLICATE_OBJECT = Check("KNET007", "object is written twice", E)
+
+# 1xx: one object
+INVALID = Check("KNET101", "object is not valid", E)
+BAD_HOST = Check("KNET102", "host cannot be routed", E)
+BAD_CONFIG = Check("KNET103", "ConfigMap value is not valid", E)
+BAD_SECRET = Check("KNET104", "TLS Secret cannot be used", E)
+
+# 2xx: objects together
+HOST_CONFLICT = Check("KNET201", "host is claimed by two objects", E)
+MISSING_BACKEND = Check("KNET202", "backend does not exist", E)
+NO_ENDPOINTS = Check("KNET203", "backend has no ready endpoint", W)
+MISSING_SECRET = Check("KNET204", "TLS Secret does not exist", E)
+CERTIFICATE_HOSTS = Check("KNET205", "certificate does not cover a host", W)
+
+# 3xx: what a gateway cannot express
+
+# 4xx: advice
+
+# 5xx: knet itself
+PLUGIN_FAILED = Check("KNET501", "backend plugin cannot be loaded", E)

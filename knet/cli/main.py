@@ -1,0 +1,65 @@
+"""`knet`: the group of subcommands. Nothing but click is imported until one is chosen."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+import knet
+
+COMMANDS = {
+    # name: (module, one line of help)
+    "render": "Render KIngresses, Services, Routes and DomainMappings into gateway configuration.",
+    "diff": "Show what a change does to routing: meaning first, then objects.",
+    "explain": "Say where a request goes, with what probability, and why.",
+    "validate": "Check files and say what is wrong, with file, line and the mend.",
+    "kingress": "Print the KIngresses that Services, Routes and DomainMappings make.",
+    "traffic": "Edit the traffic block of a Service in place.",
+    "backends": "List the gateways that are installed and what they can express.",
+}
+
+EXAMPLES = """\b
+Examples:
+  knet render -f examples/ --gateway istio
+  knet diff git:main . --gateway all
+  knet explain http://hello.default.example.com/api -f examples/
+"""
+
+
+class LazyGroup(click.Group):
+    """Lists commands from `COMMANDS` and imports `knet.cli.NAME` only when NAME is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"knet.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=LazyGroup, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(knet.__version__, prog_name="knet")
+def cli() -> None:
+    """knet: see, check and serve the routing of serverless on Kubernetes.
+
+    Reads Knative's objects and renders them into Istio, Contour or Envoy.
+    """
+
+
+def main() -> None:
+    """The console script. Exit status: 0 fine, 1 found something, 2 could not do it."""
+    try:
+        cli(prog_name="knet")
+    except BrokenPipeError:
+        # the reader (head, less) has gone: say nothing more, and let no flush at exit complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

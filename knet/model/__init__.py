@@ -1,0 +1,1 @@
+"""What users and Knative say: typed, frozen objects with Knative's names, defaults and validation."""

@@ -1,0 +1,68 @@
+"""What every Kubernetes object has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+
+class Model(BaseModel):
+    """A typed, frozen part of one of our own objects: unknown fields and wrong types are refused."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, alias_generator=to_camel, populate_by_name=True
+    )
+
+
+class Loose(Model):
+    """A part of somebody else's object: what knet does not read is passed over."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", strict=True, alias_generator=to_camel, populate_by_name=True
+    )
+
+
+class OwnerReference(Loose):
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    controller: bool = False
+    block_owner_deletion: bool = False
+
+
+class ObjectMeta(Model):
+    """`metadata`. Timestamps stay RFC 3339 text, which sorts by time."""
+
+    name: str = ""
+    generate_name: str = ""
+    namespace: str = ""
+    self_link: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    creation_timestamp: str = ""
+    deletion_timestamp: str = ""
+    deletion_grace_period_seconds: int = 0
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    owner_references: tuple[OwnerReference, ...] = ()
+    finalizers: tuple[str, ...] = ()
+    managed_fields: tuple[dict[str, Any], ...] = ()
+
+
+def drop_nulls(data: Any) -> Any:
+    """`data` without map entries that are null: to Kubernetes, null is absent.
+
+    Returns the same object where nothing had to go. Nulls in lists stay (and are wrong types later).
+    """
+    if isinstance(data, dict):
+        items = {k: drop_nulls(v) for k, v in data.items() if v is not None}
+        same = len(items) == len(data) and all(items[k] is v for k, v in data.items())
+        return data if same else items
+    if isinstance(data, list):
+        values = [drop_nulls(v) for v in data]
+        return data if all(a is b for a, b in zip(values, data, strict=True)) else values
+    return data

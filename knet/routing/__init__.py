@@ -1,0 +1,1 @@
+"""The middle: what goes where, free of Kubernetes and of Envoy."""

@@ -1,0 +1,55 @@
+"""TLS Secrets to certificates, with what is wrong with them in words."""
+
+from __future__ import annotations
+
+import hashlib
+
+from knet.model.core import Secret
+from knet.routing.table import Certificate
+
+
+def make_certificate(secret: Secret) -> Certificate:
+    """The key pair in a `kubernetes.io/tls` Secret. Never raises: `problem` says what is wrong."""
+    chain = key = b""
+    names: tuple[str, ...] = ()
+    not_after = problem = ""
+    try:
+        chain, key = secret.value("tls.crt"), secret.value("tls.key")
+        names, not_after = read_pair(chain, key)
+    except ValueError as error:
+        problem = str(error)
+    digest = "sha256:" + hashlib.sha256(chain + b"\0" + key).hexdigest()[:12]
+    return Certificate(
+        secret.key, secret.metadata.uid, secret.metadata.labels, digest, names, not_after, chain, key, problem
+    )
+
+
+def read_pair(chain: bytes, key: bytes) -> tuple[tuple[str, ...], str]:
+    """(DNS names, expiry as RFC 3339) of a PEM pair. Raises ValueError that says what does not fit."""
+    # imported here: 60 ms that only those with certificates should pay
+    from cryptography import x509
+    from cryptography.hazmat.primitives import serialization as ser
+
+    if not chain:
+        raise ValueError("tls.crt is empty")
+    if not key:
+        raise ValueError("tls.key is empty")
+    try:
+        leaf = x509.load_pem_x509_certificates(chain)[0]
+    except ValueError:
+        raise ValueError("tls.crt is not a PEM certificate") from None
+    try:
+        private = ser.load_pem_private_key(key, None)
+    except (ValueError, TypeError):
+        raise ValueError("tls.key is not an unencrypted PEM private key") from None
+    form = (ser.Encoding.DER, ser.PublicFormat.SubjectPublicKeyInfo)
+    if private.public_key().public_bytes(*form) != leaf.public_key().public_bytes(*form):
+        raise ValueError("tls.key does not belong to tls.crt")
+    try:
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return (), leaf.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (
+        tuple(names.get_values_for_type(x509.DNSName)),
+        leaf.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
