@@ -141,9 +141,16 @@ def worlds(
 
 @st.composite
 def requests(draw: st.DrawFn, world: World) -> Request:
-    """A request to a host of the world (as written, upper case, with port) or to none."""
-    hosts = sorted({h for k in world.ingresses.values() for r in k.spec.rules for h in r.hosts})
-    host = draw(st.sampled_from([*hosts, *hosts, "nobody.example.org"]))
+    """A request to a host of the world (as written, upper case, with port) or, rarely, to none.
+
+    Mostly it comes in where the host is served.
+    """
+    rows = [r for k in world.ingresses.values() for r in k.spec.rules if r.hosts]
+    row = draw(st.sampled_from(rows))
+    local = row.visibility == kingress.CLUSTER_LOCAL
+    if draw(st.integers(0, 7)) == 0:
+        local = not local
+    host = draw(st.sampled_from(row.hosts)) if draw(st.integers(0, 15)) else "nobody.example.org"
     host = draw(st.sampled_from((host, host, host, host + ":8080", host.upper())))
     path = draw(st.sampled_from([*(p for p in PATHS if p), "/other", "/api/v1/deep?x=/b"]))
     sent = draw(headers((*HEADER_VALUES, "other"), most=3))
@@ -154,8 +161,8 @@ def requests(draw: st.DrawFn, world: World) -> Request:
         host,
         path,
         tuple((name_case(n), v) for n, v in sorted(sent.items())),
-        draw(st.sampled_from(("http", "http", "https"))),
-        draw(st.sampled_from((Visibility.EXTERNAL, Visibility.INTERNAL))),
+        draw(st.sampled_from(("http", "http", "http", "https"))),
+        Visibility.INTERNAL if local else Visibility.EXTERNAL,
     )
 
 
@@ -202,7 +209,7 @@ def key_pair(name: str, hosts: tuple[str, ...] = EXTERNAL_HOSTS) -> tuple[str, s
 
 
 def _make_pair(name: str, hosts: tuple[str, ...]) -> tuple[str, str]:
-    import datetime
+    import datetime as dt
 
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
@@ -211,7 +218,7 @@ def _make_pair(name: str, hosts: tuple[str, ...]) -> tuple[str, str]:
 
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    start = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -219,7 +226,7 @@ def _make_pair(name: str, hosts: tuple[str, ...]) -> tuple[str, str]:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(start)
-        .not_valid_after(start + datetime.timedelta(days=3650))
+        .not_valid_after(start + dt.timedelta(days=3650))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(h) for h in hosts]), critical=False)
         .sign(key, hashes.SHA256())
     )
