@@ -31,7 +31,7 @@ LOCAL_HOSTS = (
     "app.default.svc.cluster.local",
     "shop.prod.svc.cluster.local",
 )
-PATHS = ("", "/", "/api", "/api/", "/api/v1", "/apix", "/b", "/.well-known/acme-challenge/x")
+PATHS = ("", "", "/", "/", "/api", "/api/", "/api/v1", "/apix", "/b", "/.well-known/acme-challenge/x")
 HEADER_NAMES = ("Knative-Serving-Tag", "X-Canary", "x-user")
 HEADER_VALUES = ("canary", "yes", "1")
 SECRETS = ("app-cert", "shop-cert")
