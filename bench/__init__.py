@@ -1,0 +1,1 @@
+"""Benchmarks: `python -m bench [NAME...]`. Results are committed in docs/performance.md."""

@@ -1,0 +1,27 @@
+"""`python -m bench`: all benchmarks; `python -m bench NAME...`: those; `--help` lists them."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+NAMES = {
+    "render": "parsed KIngress to bytes, each gateway (bars: issue 2)",
+    "tree": "render and diff of 10,000 files",
+    "startup": "knet as a whole process",
+}
+
+
+def main() -> None:
+    wanted = [a for a in sys.argv[1:] if not a.startswith("-")]
+    if "--help" in sys.argv or "-h" in sys.argv or not set(wanted) <= set(NAMES):
+        print(__doc__)
+        for name, what in NAMES.items():
+            print(f"  {name:10} {what}")
+        sys.exit(0 if set(wanted) <= set(NAMES) else 2)
+    for name in wanted or NAMES:
+        print(f"\n## {name}: {NAMES[name]}\n")
+        importlib.import_module(f"bench.{name}").main()
+
+
+main()
