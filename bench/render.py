@@ -69,7 +69,7 @@ def main() -> None:
         "| gateway | build | render | bytes out | total | bar | ×(parse+json) | Go | bytes each | MB peak (input) |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|")
-    for gateway in BARS:
+    for gateway, bar in BARS.items():
         command = [sys.executable, "-m", "bench.render", gateway, str(COUNT)]
         runs = [json.loads(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(3)]
         best = min(runs, key=lambda r: r["total"])
@@ -79,7 +79,7 @@ def main() -> None:
 
         print(
             f"| {gateway} | {each('build'):.0f} | {each('render'):.0f} | {each('json'):.0f} "
-            f"| **{each('total'):.0f}** | {BARS[gateway]} | {best['total'] / best['baseline']:.1f} "
+            f"| **{each('total'):.0f}** | {bar} | {best['total'] / best['baseline']:.1f} "
             f"| {GO[gateway]} | {best['bytes'] / COUNT:.0f} | {best['peak_mb']:.0f} ({best['input_mb']:.0f}) |"
         )
 
