@@ -18,12 +18,15 @@ NOT_AN_OBJECT = Check("KNET004", "document is not a Kubernetes object", E)
 UNKNOWN_FIELD = Check("KNET005", "unknown field", E)
 WRONG_TYPE = Check("KNET006", "wrong type", E)
 DUPLICATE_OBJECT = Check("KNET007", "object is written twice", E)
+UNKNOWN_VERSION = Check("KNET008", "version of a known kind is not read", W)
+SUPERSEDED = Check("KNET009", "KIngress is written and also compiled", N)
 
 # 1xx: one object
 INVALID = Check("KNET101", "object is not valid", E)
 BAD_HOST = Check("KNET102", "host cannot be routed", E)
 BAD_CONFIG = Check("KNET103", "ConfigMap value is not valid", E)
 BAD_SECRET = Check("KNET104", "TLS Secret cannot be used", E)
+BAD_PORT = Check("KNET105", "port is not a TCP port", E)
 
 # 2xx: objects together
 HOST_CONFLICT = Check("KNET201", "host is claimed by two objects", E)

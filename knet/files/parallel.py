@@ -1,0 +1,104 @@
+"""Reading many files on all cores."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+
+from knet.files.place import split
+from knet.files.read import Item, read
+from knet.files.sources import File
+
+PAYS = 1_500_000
+"""Bytes from which a second process is quicker than one alone."""
+CHUNK = 400_000
+
+Piece = tuple[int, bytes, int]
+"""(index of the file, text, lines before it)."""
+
+
+def read_all(
+    files: Sequence[File], jobs: int | None = None, progress: Callable[[int], None] | None = None
+) -> list[tuple[Item, ...]]:
+    """`read` of each file, in order, on `jobs` processes (None: one for each core if that pays).
+
+    `progress` hears how many bytes are done.
+    """
+    parts: list[list[tuple[Item, ...]]] = [[] for _ in files]
+    pieces = [piece for i, file in enumerate(files) for piece in _pieces(i, file.content)]
+    batches = list(_batches(pieces))
+    with _no_collection():
+        for batch, results in zip(batches, _run(batches, _jobs(files, jobs)), strict=True):
+            for (index, _, _), items in zip(batch, results, strict=True):
+                parts[index].append(items)
+            if progress:
+                progress(sum(len(text) for _, text, _ in batch))
+    return [found[0] if len(found) == 1 else tuple(i for part in found for i in part) for found in parts]
+
+
+def _jobs(files: Sequence[File], jobs: int | None) -> int:
+    if jobs is not None:
+        return jobs
+    # forking a process that has threads can deadlock, and starting afresh costs more than it saves
+    can = "fork" in multiprocessing.get_all_start_methods() and threading.active_count() == 1
+    pays = sum(len(f.content) for f in files) > PAYS
+    return len(os.sched_getaffinity(0)) if can and pays else 1
+
+
+def _run(batches: list[list[Piece]], jobs: int) -> Iterator[list[tuple[Item, ...]]]:
+    if jobs <= 1 or len(batches) <= 1:
+        yield from map(_work, batches)
+        return
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(min(jobs, len(batches)), context, initializer=gc.disable) as pool:
+        yield from pool.map(_work, batches)
+
+
+def _work(batch: list[Piece]) -> list[tuple[Item, ...]]:
+    return [read(text, lines) for _, text, lines in batch]
+
+
+def _pieces(index: int, content: bytes) -> Iterator[Piece]:
+    """A file whole, or a big one cut between documents."""
+    if len(content) <= 2 * CHUNK:
+        yield index, content, 0
+        return
+    held: list[bytes] = []
+    start = size = 0
+    for before, text in split(content):
+        if size + len(text) > CHUNK and held:
+            yield index, b"".join(held), start
+            held, size, start = [], 0, before
+        held.append(text)
+        size += len(text)
+    yield index, b"".join(held), start
+
+
+def _batches(pieces: list[Piece]) -> Iterator[list[Piece]]:
+    batch: list[Piece] = []
+    size = 0
+    for piece in pieces:
+        batch.append(piece)
+        size += len(piece[1])
+        if size >= CHUNK:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without the cycle collector: it would walk all that was read so far again and again."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
