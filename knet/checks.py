@@ -34,10 +34,26 @@ MISSING_BACKEND = Check("KNET202", "backend does not exist", E)
 NO_ENDPOINTS = Check("KNET203", "backend has no ready endpoint", W)
 MISSING_SECRET = Check("KNET204", "TLS Secret does not exist", E)
 CERTIFICATE_HOSTS = Check("KNET205", "certificate does not cover a host", W)
+MISSING_PORT = Check("KNET206", "Service has no such port", W)
+UNUSED_TLS = Check("KNET207", "TLS entry serves no rule", W)
+EXPIRY = Check("KNET208", "certificate expires", W)
+REPEATED_HOST = Check("KNET209", "host stands twice in one KIngress", W)
 
 # 3xx: what a gateway cannot express
 
+# 35x: the Envoy control plane
+DANGLING_RESOURCE = Check("KNET350", "Envoy resource names one that is not there", E)
+RESOURCE_REFUSED = Check("KNET351", "Envoy refused a resource", E)
+ENVOY_NOT_FOUND = Check("KNET352", "no Envoy binary found", E)
+ENVOY_FAILED = Check("KNET353", "Envoy does not run", E)
+CANNOT_LISTEN = Check("KNET354", "control plane cannot listen", E)
+
 # 4xx: advice
+SHADOWED = Check("KNET401", "route can never be reached", W)
+REDIRECT_WITHOUT_TLS = Check("KNET402", "http is redirected to https that nothing serves", W)
+MANY_LISTENERS = Check("KNET403", "more TLS hosts than a Gateway holds", N)
+TIMEOUTS = Check("KNET404", "timeouts along the path disagree", W)
+NO_HOSTS = Check("KNET405", "rule without hosts", W)
 
 # 5xx: knet itself
 PLUGIN_FAILED = Check("KNET501", "backend plugin cannot be loaded", E)

@@ -147,7 +147,10 @@ def _object(data: Any, line: int, item: str = "") -> Item:
     if (version, kind) not in KINDS:
         return Raw(str(version), str(kind), b"", line, item)
     try:
-        body = json.dumps(drop_nulls(_in_namespace(data)))
+        filled = _in_namespace(data)
+        body = json.dumps(filled)
+        if b"null" in body:
+            body = json.dumps(drop_nulls(filled))
     except (TypeError, ValueError, RecursionError) as error:
         return Fault(SYNTAX, f"{where}{error}", line)
     return Raw(str(version), str(kind), body, line, item)

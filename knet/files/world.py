@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from knet.errors import Diagnostic, ObjectRef
 from knet.files.load import Loaded
@@ -14,11 +14,17 @@ from knet.routing.world import Key, World
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """A World, what is wrong with it, and for each compiled KIngress the object it comes from."""
+    """A World, what is wrong with it, and for each compiled KIngress the object it comes from.
+
+    `implied_secrets`: certificates that the control plane will order. `compiled`: the KIngresses that
+    nobody wrote down.
+    """
 
     world: World
     diagnostics: tuple[Diagnostic, ...] = ()
     parents: Mapping[ObjectRef, ObjectRef] = field(default_factory=dict)
+    implied_secrets: frozenset[Key] = frozenset()
+    compiled: Mapping[Key, KIngress] = field(default_factory=dict)
 
 
 def compose(
@@ -48,7 +54,21 @@ def compose(
         {o.key: o for o in loaded.of(core.Secret)},
         {o.key: o for o in loaded.of(core.ConfigMap)},
     )
+    if assume_backends:
+        base = replace(base, implied=base.implied | destinations(base))
     return Composed(base)
+
+
+def destinations(world: World) -> frozenset[Key]:
+    """The Services that the KIngresses send traffic to and that nobody wrote down."""
+    wanted = {
+        (split.service_namespace, split.service_name)
+        for ingress in world.ingresses.values()
+        for rule in ingress.spec.rules
+        for path in (rule.http.paths if rule.http else ())
+        for split in path.splits
+    }
+    return frozenset(wanted - world.services.keys())
 
 
 def slices(loaded: Loaded) -> dict[Key, tuple[core.EndpointSlice, ...]]:
