@@ -49,6 +49,10 @@ ENVOY_FAILED = Check("KNET353", "Envoy does not run", E)
 CANNOT_LISTEN = Check("KNET354", "control plane cannot listen", E)
 
 # 4xx: advice
+SHIFT_TOO_FAR = Check("KNET401", "traffic moves too far in one change", E)
+FORBIDDEN_CHANGE = Check("KNET402", "a kind of change that is forbidden here", E)
+TRAFFIC_BLOCK = Check("KNET403", "traffic block cannot be edited so", E)
+GATEWAYS_DISAGREE = Check("KNET404", "gateways decide a request differently", E)
 SHADOWED = Check("KNET401", "route can never be reached", W)
 REDIRECT_WITHOUT_TLS = Check("KNET402", "http is redirected to https that nothing serves", W)
 MANY_LISTENERS = Check("KNET403", "more TLS hosts than a Gateway holds", N)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from knet.routing.diff.changes import Change, Kind, Shift
-from knet.routing.diff.view import Action, HostView, LiveRoute, compatible, implies
-from knet.routing.table import Destination, Headers
+from knet.routing.diff.view import Action, HostView, LiveRoute, overlap, within
+from knet.routing.table import Destination, Headers, RouteMatch
 
 
 def compare(old: HostView, new: HostView) -> list[Change]:
@@ -61,11 +61,11 @@ def _decided_alike(route: LiveRoute, mine: HostView, theirs: HostView) -> bool:
         return False
     before = {r.match for r in mine.live[: mine.live.index(route)]}
     for other in theirs.live:
-        if other.match.path != route.match.path or not compatible(other.match.headers, route.match.headers):
+        if not overlap(other.match, route.match):
             continue
         if other.match not in before and other.action != route.action:
             return False
-        if implies(route.match.headers, other.match.headers):
+        if within(route.match, other.match):
             return True
     return False
 
@@ -73,9 +73,7 @@ def _decided_alike(route: LiveRoute, mine: HostView, theirs: HostView) -> bool:
 def _taker(route: LiveRoute, view: HostView) -> Action | None:
     """What `view` does with the requests of a route it lacks, where one route takes them all."""
     for other in view.live:
-        if route.match.path.startswith(other.match.path) and implies(
-            route.match.headers, other.match.headers
-        ):
+        if within(route.match, other.match):
             return other.action
     return None
 
@@ -150,17 +148,13 @@ def _order(old: HostView, new: HostView) -> Iterator[Change]:
     kept = [r for r in old.live if r.match in places]
     for first, second in combinations(kept, 2):
         one, other = first.match, second.match
-        if (
-            one.path != other.path
-            or places[one] < places[other]
-            or not compatible(one.headers, other.headers)
-        ):
+        if places[one] < places[other] or not overlap(one, other):
             continue
         if first.action != second.action or after[one] != after[other]:
             both = tuple(sorted({*one.headers, *other.headers}))
             yield Change(
                 Kind.ORDER_CHANGED,
-                match=type(one)(one.path, both),
+                match=RouteMatch(max(one.path, other.path, key=len), both),
                 old=_asked(one.headers),
                 new=_asked(other.headers),
                 shifts=shifts(first.action, after[other]),

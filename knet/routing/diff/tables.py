@@ -16,18 +16,19 @@ BOTH = (Visibility.EXTERNAL, Visibility.INTERNAL)
 Views = dict[Visibility, HostView]
 
 
-def diff(old: RoutingTable, new: RoutingTable) -> tuple[HostDiff, ...]:
+def diff(old: RoutingTable, new: RoutingTable, *, as_written: bool = False) -> tuple[HostDiff, ...]:
     """The hosts that mean something else in `new`; empty if every request is decided alike.
 
     Hosts of one KIngress that change alike come as one. KIngresses that are the same on both sides
-    cost nothing but a look at their identity.
+    cost nothing but a look at their identity. `as_written` is the order for gateways that do not put
+    the longest path first.
     """
     upstreams = _changed(old.upstreams, new.upstreams)
     touched = affected(old, new)
     hosts = {host for table in (old, new) for (_, host), owner in table.owners.items() if owner in touched}
     found: dict[tuple[Key | None, Key | None, tuple[Change, ...]], list[str]] = {}
     for host in sorted(hosts):
-        before, after = _views(old, host), _views(new, host)
+        before, after = _views(old, host, as_written), _views(new, host, as_written)
         changes = (*_host(before, after), *_upstreams(before, after, old, new, upstreams))
         if changes:
             found.setdefault((_owner(before), _owner(after), changes), []).append(host)
@@ -62,8 +63,8 @@ def _changed(old: Mapping[Key, Any], new: Mapping[Key, Any]) -> frozenset[Key]:
     )
 
 
-def _views(table: RoutingTable, host: str) -> Views:
-    return {v: view for v in BOTH if (view := host_view(table, v, host))}
+def _views(table: RoutingTable, host: str, as_written: bool) -> Views:
+    return {v: view for v in BOTH if (view := host_view(table, v, host, as_written=as_written))}
 
 
 def _host(old: Views, new: Views) -> Iterator[Change]:
@@ -135,8 +136,14 @@ def _owner(views: Views) -> Key | None:
 
 
 def _outermost(hosts: list[str]) -> tuple[str, ...]:
-    """Public names before the cluster's own, the whole of these before their short forms."""
-    return tuple(sorted(hosts, key=lambda h: (h.endswith(".svc.cluster.local"), h.endswith(".svc"), h)))
+    """Public names before the cluster's own, and of these the whole before its short forms."""
+
+    def rank(host: str) -> int:
+        if f"{host}.svc" in hosts:
+            return 3
+        return 2 if f"{host}.cluster.local" in hosts else host.endswith(".svc.cluster.local")
+
+    return tuple(sorted(hosts, key=lambda h: (rank(h), h)))
 
 
 def _rank(found: HostDiff) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from knet.routing.order import routes_of
+from knet.routing.order import routes_of, rows_of
 from knet.routing.passes.tls import select
 from knet.routing.table import (
     Destination,
@@ -75,13 +75,23 @@ class HostView:
     tls: tuple[Tls, ...]
 
 
-def host_view(table: RoutingTable, visibility: Visibility, host: str) -> HostView | None:
-    """The host as `table` serves it on one gateway; None if it does not."""
+def host_view(
+    table: RoutingTable, visibility: Visibility, host: str, *, as_written: bool = False
+) -> HostView | None:
+    """The host as `table` serves it on one gateway; None if it does not.
+
+    Routes are tried in the order of `knet.routing.order`, or `as_written` for gateways that keep that.
+    """
     owner = table.owners.get((visibility, host))
     if owner is None:
         return None
     ingress = table.ingresses[owner]
-    routes = [r for r in routes_of(ingress, visibility, host) if not r.probe]
+    tried = (
+        [route for row in rows_of(ingress, visibility, host) for route in row.routes]
+        if as_written
+        else routes_of(ingress, visibility, host)
+    )
+    routes = [r for r in tried if not r.probe]
     live, dead = live_routes(routes)
     return HostView(
         owner, tuple(live), frozenset(dead), tuple(_certificates(table, ingress, visibility, host))
@@ -94,12 +104,23 @@ def live_routes(routes: list[Route]) -> tuple[list[LiveRoute], set[RouteMatch]]:
     dead: set[RouteMatch] = set()
     for route in routes:
         match = _normal(route.match)
-        beaten = any(r.match.path == match.path and implies(match.headers, r.match.headers) for r in live)
+        beaten = any(within(match, r.match) for r in live)
         if beaten or not compatible(match.headers, match.headers):
             dead.add(match)
         else:
             live.append(LiveRoute(match, action_of(route)))
     return live, dead - {r.match for r in live}
+
+
+def within(one: RouteMatch, other: RouteMatch) -> bool:
+    """Whether every request that `one` matches, `other` matches."""
+    return one.path.startswith(other.path) and implies(one.headers, other.headers)
+
+
+def overlap(one: RouteMatch, other: RouteMatch) -> bool:
+    """Whether some request is matched by both."""
+    nested = one.path.startswith(other.path) or other.path.startswith(one.path)
+    return nested and compatible(one.headers, other.headers)
 
 
 def implies(one: Headers, other: Headers) -> bool:
