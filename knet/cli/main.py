@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from typing import Any
 
 import click
 
@@ -19,6 +20,7 @@ COMMANDS = {
     "kingress": "Print the KIngresses that Services, Routes and DomainMappings make.",
     "traffic": "Edit the traffic block of a Service in place.",
     "backends": "List the gateways that are installed and what they can express.",
+    "completion": "Print the completion script of bash, zsh or fish.",
 }
 
 EXAMPLES = """\b
@@ -40,6 +42,32 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = importlib.import_module(f"knet.cli.{cmd_name}").command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command. A KnetError ends it with what it says, exit 2; Ctrl-C quietly, exit 130."""
+        from knet.errors import KnetError
+
+        try:
+            return super().invoke(ctx)
+        except KnetError as error:
+            from knet.cli.output import report
+
+            report(error.diagnostics)
+            ctx.exit(2)
+        except KeyboardInterrupt:
+            ctx.exit(130)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and name not in COMMANDS:
+            import difflib
+
+            close = difflib.get_close_matches(name, COMMANDS, 1)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(COMMANDS)}"
+            ctx.fail(f"no command {name}: {hint}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):

@@ -196,7 +196,7 @@ def _placed(file: File, where: Place, entry: Entry) -> Iterator[Diagnostic]:
 
 def _twice(ref: ObjectRef, first: Place, file: File, where: Place) -> Diagnostic:
     return checks.DUPLICATE_OBJECT(
-        f"{ref} stands at {first.file}:{first.line} already, and that one counts",
+        f"it stands at {first.file}:{first.line} already, and that one counts",
         about=ref,
         field="metadata.name",
         source=place.find(file.content, where, ["metadata.name"])[0],

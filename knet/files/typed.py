@@ -84,7 +84,7 @@ def _diagnostic(raw: Raw, ref: ObjectRef, loc: tuple[Any, ...], found: dict[str,
     arms = _arms(kinds.model(raw.api_version, raw.kind), loc)
     want = " or ".join(arms) if len(arms) > 1 else _WANTED.get(found["type"], "")
     if found["type"] == "literal_error":
-        want = "one of " + found["ctx"]["expected"].replace("''", '""')
+        want = "one of " + found["ctx"]["expected"].replace("'", '"')
     got = _shown(found["input"], secret=raw.kind in _SECRET_KINDS)
     message = f"must be {want}, not {got}" if want else f"{found['msg'].lower()}: {got}"
     return checks.WRONG_TYPE(message, about=ref, field=field, hint=_mend(want, found["input"]))

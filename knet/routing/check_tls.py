@@ -99,7 +99,7 @@ def covers(name: str, host: str) -> bool:
 
 def _expiry(certificate: Certificate, now: dt.datetime) -> str:
     try:
-        end = dt.dt.fromisoformat(certificate.not_after)
+        end = dt.datetime.fromisoformat(certificate.not_after)
     except ValueError:
         return "has no readable expiry date"
     if end <= now:
