@@ -68,81 +68,43 @@ def targets(text: str, block: Block) -> tuple[Target, ...]:
     """
     if not block.exists:
         return (Target("", 100),)
-    return tuple(_target(entry, i) for i, entry in enumerate(_load(text, block)[1]))
+    return tuple(_target(entry, i) for i, entry in enumerate(_load(text, block)[1]["traffic"]))
 
 
 def replaced(text: str, block: Block, wanted: Sequence[Target]) -> str:
     """The whole text with the block saying `wanted`, whose `index`es are places in the block as it is."""
-    writer, entries = _load(text, block) if block.exists else (_writer(2, 2), CommentedSeq())
-    if not block.exists:
-        wanted = [t if t.index is None else Target(t.revision, t.percent, t.tag) for t in wanted]
-    made = CommentedSeq()
-    made.fa.set_block_style()
-    kept = {t.index for t in wanted}
+    writer, root = _load(text, block)
+    entries = root["traffic"]
+    written = [t for t in wanted if block.exists and t.index is not None]
+    kept = {t.index for t in written}
     for i in reversed(range(len(entries))):
         if i not in kept:
             del entries[i]
-    written = [t for t in wanted if t.index is not None]
     for target, entry in zip(sorted(written, key=lambda t: t.index or 0), entries, strict=True):
         _edit(entry, target, quoted=block.json)
-    flow = entries.fa.flow_style() or block.json
-    for target in wanted:
-        if target.index is None:
-            entries.append(_entry(target, flow=bool(flow), quoted=block.json))
-    return _spliced(text, block, _dump(writer, entries, block))
+    flow = bool(entries.fa.flow_style()) and bool(entries)
+    entries += [_entry(t, flow=flow, quoted=block.json) for t in wanted if t not in written]
+    out = io.StringIO()
+    writer.dump(root, out)
+    return _spliced(text, block, out.getvalue().removesuffix("\n"))
 
 
 def _block(node: Node | None, part: str, offset: int, lines: int) -> Block | None:
     version, kind = _scalar(_get(node, "apiVersion")), _scalar(_get(node, "kind"))
-    if not version.startswith(GROUP) or kind not in KINDS:
+    if node is None or not version.startswith(GROUP) or kind not in KINDS:
         return None
     metadata, spec = _get(node, "metadata"), _get(node, "spec")
-    namespace, name = _scalar(_get(metadata, "namespace")) or "default", _scalar(_get(metadata, "name"))
-    key = _key(spec, "traffic")
-    if key is None:
-        return _place(kind, namespace, name, node, spec, part, offset, lines)
-    value = _get(spec, "traffic")
-    assert value is not None
-    start, end = key.start_mark.index, _end(value, part)
-    return Block(
-        kind,
-        namespace,
-        name,
-        key.start_mark.line + lines + 1,
-        start + offset,
-        end + offset,
-        key.start_mark.column,
-        exists=True,
-        json=key.style == '"',
-    )
-
-
-def _place(
-    kind: str,
-    namespace: str,
-    name: str,
-    node: Node | None,
-    spec: Node | None,
-    part: str,
-    offset: int,
-    lines: int,
-) -> Block | None:
-    """Where a block can be put: behind the last line of a spec in block style."""
-    if not isinstance(spec, MappingNode) or spec.flow_style or not spec.value:
+    who = (kind, _scalar(_get(metadata, "namespace")) or "default", _scalar(_get(metadata, "name")))
+    key, value = _key(spec, "traffic"), _get(spec, "traffic")
+    if key is not None and value is not None:
+        mark = key.start_mark
+        span = (mark.index + offset, _end(value, part) + offset)
+        return Block(*who, mark.line + lines + 1, *span, mark.column, exists=True, json=key.style == '"')
+    if not isinstance(spec, MappingNode) or _flow(spec) or not spec.value:
         return None
-    at = _end(spec, part) + offset
-    assert node is not None
-    return Block(
-        kind,
-        namespace,
-        name,
-        node.start_mark.line + lines + 1,
-        at,
-        at,
-        spec.value[0][0].start_mark.column,
-        exists=False,
-        json=False,
-    )
+    # behind the last line of the spec, where a block can be put
+    at, column = _end(spec, part) + offset, spec.value[0][0].start_mark.column
+    return Block(*who, node.start_mark.line + lines + 1, at, at, column, exists=False, json=False)
 
 
 def _key(node: Node | None, name: str) -> ScalarNode | None:
@@ -159,9 +121,13 @@ def _scalar(node: Node | None) -> str:
     return str(node.value) if isinstance(node, ScalarNode) else ""
 
 
+def _flow(node: Node) -> bool:
+    return bool(getattr(node, "flow_style", False))
+
+
 def _end(node: Node, part: str) -> int:
     """The end of what a node says: exact in flow style, else the end of its last line."""
-    if getattr(node, "flow_style", False):
+    if _flow(node):
         return int(node.end_mark.index)
     last = _last(node)
     at = int(last.end_mark.index)
@@ -172,7 +138,7 @@ def _end(node: Node, part: str) -> int:
 
 
 def _last(node: Node) -> Node:
-    if isinstance(node, ScalarNode) or not node.value or getattr(node, "flow_style", False):
+    if isinstance(node, ScalarNode) or not node.value or _flow(node):
         return node
     last = node.value[-1]
     return _last(last[1] if isinstance(last, tuple) else last)
@@ -186,25 +152,26 @@ def _writer(sequence: int, offset: int) -> YAML:
     return writer
 
 
-def _load(text: str, block: Block) -> tuple[YAML, CommentedSeq]:
-    """The block's entries, and a YAML that writes them as they are indented."""
-    part = _dedented(text[block.start : block.end], block.indent)
+def _load(text: str, block: Block) -> tuple[YAML, CommentedMap]:
+    """The block as a mapping with the key `traffic`, and a YAML that writes it as it is indented."""
+    part = _dedented(text[block.start : block.end], block.indent) if block.exists else "traffic: []"
     try:
         node = _get(YAML().compose(part), "traffic")
         writer = _writer(2, 0)
-        if node is not None and isinstance(node.value, list) and node.value and not node.flow_style:
+        if node is not None and isinstance(node.value, list) and node.value and not _flow(node):
             dash = node.start_mark.column
             writer = _writer(node.value[0].start_mark.column - dash, dash)
-        entries = writer.load(part)["traffic"]
-    except MarkedYAMLError as error:
-        raise Refused(
-            f"the traffic block cannot be read alone: {error.problem}", "write out anchors and aliases"
-        ) from None
-    if entries is None:
-        entries = CommentedSeq()
-    if not isinstance(entries, CommentedSeq):
+        root = writer.load(part)
+    except MarkedYAMLError:
+        root = None
+    if not isinstance(root, CommentedMap):  # an alias at its end has the place of its anchor
+        raise Refused("the traffic block cannot be read alone", "write out anchors and aliases")
+    if not root["traffic"]:
+        writer = _writer(2, 2)
+        root["traffic"] = CommentedSeq()
+    if not isinstance(root["traffic"], CommentedSeq):
         raise Refused("spec.traffic is not a list", "write a list of targets")
-    return writer, entries
+    return writer, root
 
 
 def _target(entry: Any, index: int) -> Target:
@@ -220,15 +187,22 @@ def _target(entry: Any, index: int) -> Target:
 
 def _edit(entry: CommentedMap, target: Target, *, quoted: bool) -> None:
     if (entry.get("percent") or 0) != target.percent:
-        entry[_text("percent", quoted=quoted) if "percent" not in entry else "percent"] = target.percent
+        _put(entry, "percent", target.percent, quoted=quoted)
     if (entry.get("tag") or "") == target.tag:
         return
-    if not target.tag:
-        del entry["tag"]
-    elif "tag" in entry:
-        entry["tag"] = _text(target.tag, quoted=quoted)
+    if target.tag:
+        _put(entry, "tag", _text(target.tag, quoted=quoted), quoted=quoted)
     else:
-        entry[_text("tag", quoted=quoted)] = _text(target.tag, quoted=quoted)
+        del entry["tag"]
+
+
+def _put(entry: CommentedMap, key: str, value: Any, *, quoted: bool) -> None:
+    """Sets a key; a new one goes last, but not behind comments that lead over to the next entry."""
+    if key in entry:
+        entry[key] = value
+    else:
+        last = next(reversed(entry))
+        entry.insert(len(entry) - (last in entry.ca.items), _text(key, quoted=quoted), value)
 
 
 def _entry(target: Target, *, flow: bool, quoted: bool) -> CommentedMap:
@@ -251,13 +225,6 @@ def _text(text: str, *, quoted: bool) -> str:
     return Quoted(text) if quoted else text
 
 
-def _dump(writer: YAML, entries: CommentedSeq, block: Block) -> str:
-    out = io.StringIO()
-    root = CommentedMap({_text("traffic", quoted=block.json): entries})
-    writer.dump(root, out)
-    return out.getvalue().removesuffix("\n")
-
-
 def _spliced(text: str, block: Block, made: str) -> str:
     ending = "\r\n" if "\r\n" in text[: block.end + 2] else "\n"
     pad = " " * block.indent
@@ -265,7 +232,7 @@ def _spliced(text: str, block: Block, made: str) -> str:
     lines = [first, *(pad + line if line else line for line in rest)]
     if not block.exists:
         lines = ["", pad + first, *lines[1:]]
-    return text[: block.start] + ending.join(lines) + text[block.end :].removeprefix("")
+    return text[: block.start] + ending.join(lines) + text[block.end :]
 
 
 def _dedented(text: str, indent: int) -> str:
