@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -35,37 +36,34 @@ class Options:
     quiet: bool = False
 
 
+_READING: list[Callable[[Any], Any]] = [
+    click.argument("paths", nargs=-1, metavar="[INPUT]..."),
+    click.option(
+        "-f",
+        "--filename",
+        "filenames",
+        multiple=True,
+        metavar="INPUT",
+        help="File, directory, glob, - for stdin, or git:REV[:PATH]. Repeatable.",
+    ),
+    click.option("--config", multiple=True, metavar="INPUT", help="More inputs, with ConfigMaps."),
+    click.option(
+        "--revision",
+        multiple=True,
+        metavar="SERVICE=REVISION",
+        help="The latest revision of a Service ([NAMESPACE/]NAME); else NAME-00001.",
+    ),
+    click.option("--assume-backends", is_flag=True, help="Take Services as there that are not written."),
+    click.option("--lenient", is_flag=True, help="Take KIngresses that Knative's validation refuses."),
+    click.option("--strict", is_flag=True, help="Exit 1 if anything is wrong."),
+    click.option("-v", "--verbose", is_flag=True, help="Notes, and what was passed over."),
+    click.option("-q", "--quiet", is_flag=True, help="Errors only."),
+]
+
+
 def reading(function: F) -> F:
     """The options of every command that reads inputs; the command gets them as `options`."""
-    for option in reversed(
-        [
-            click.argument("paths", nargs=-1, metavar="[INPUT]..."),
-            click.option(
-                "-f",
-                "--filename",
-                "filenames",
-                multiple=True,
-                metavar="INPUT",
-                help="File, directory, glob, - for stdin, or git:REV[:PATH]. Repeatable.",
-            ),
-            click.option("--config", multiple=True, metavar="INPUT", help="More inputs, with ConfigMaps."),
-            click.option(
-                "--revision",
-                multiple=True,
-                metavar="SERVICE=REVISION",
-                help="The latest revision of a Service ([NAMESPACE/]NAME); else NAME-00001.",
-            ),
-            click.option(
-                "--assume-backends", is_flag=True, help="Take Services as there that are not written."
-            ),
-            click.option(
-                "--lenient", is_flag=True, help="Take KIngresses that Knative's validation refuses."
-            ),
-            click.option("--strict", is_flag=True, help="Exit 1 if anything is wrong."),
-            click.option("-v", "--verbose", is_flag=True, help="Notes, and what was passed over."),
-            click.option("-q", "--quiet", is_flag=True, help="Errors only."),
-        ]
-    ):
+    for option in reversed(_READING):
         function = option(function)
     return function
 
@@ -154,7 +152,7 @@ class Progress:
 
     def __call__(self, done: int, total: int) -> None:
         if self.bar is None:
-            if time.monotonic() - self.started < 1 or not click.get_text_stream("stderr").isatty():
+            if time.monotonic() - self.started < 1 or not sys.stderr.isatty():
                 return
             self._show(total)
         self.bar.update(self.task, completed=done, refresh=True)

@@ -188,7 +188,7 @@ def _placed(file: File, where: Place, entry: Entry) -> Iterator[Diagnostic]:
             yield finding.at(Source(file.name, entry.line, entry.column))
         return
     spots = place.find(file.content, where, [f.field for f in entry.findings])
-    for finding, source in zip(entry.findings, spots, strict=True):
+    for source, finding in sorted(zip(spots, entry.findings, strict=True), key=lambda pair: pair[0]):
         # whoever names a file means it to be read; a directory may hold other YAML
         stray = finding.check is checks.NOT_AN_OBJECT and file.explicit
         yield replace(finding, source=source, severity=Severity.ERROR if stray else finding.severity)

@@ -42,13 +42,9 @@ def make(raw: Raw) -> tuple[Any, tuple[Diagnostic, ...]]:
     except ValidationError as error:
         return None, tuple(_explain(raw, error))
     if not made.metadata.name:
-        ref = ObjectRef(raw.kind, made.metadata.namespace, "")
         generated = " (generateName makes no stable name offline)" if made.metadata.generate_name else ""
-        return None, (
-            checks.NOT_AN_OBJECT(
-                f"{raw.kind} has no metadata.name{generated}", about=ref, field="metadata", hint="name it"
-            ),
-        )
+        message = f"{raw.kind} has no metadata.name{generated}"
+        return None, (checks.NOT_AN_OBJECT(message, field="metadata", hint="name it"),)
     return made, ()
 
 

@@ -7,6 +7,8 @@ import binascii
 import hashlib
 from typing import Any
 
+from pydantic import Field
+
 from knet.errors import ObjectRef
 from knet.model.meta import Loose, ObjectMeta, drop_nulls
 from knet.text import json
@@ -41,7 +43,7 @@ class ServicePort(Loose):
 
 class ServiceSpec(Loose):
     type: str = "ClusterIP"
-    cluster_ip: str = ""
+    cluster_ip: str = Field(default="", alias="clusterIP")
     external_name: str = ""
     selector: dict[str, str] = {}
     ports: tuple[ServicePort, ...] = ()
