@@ -1,0 +1,135 @@
+"""A bounded open-loop HTTP/1.1 load: requests start on schedule, whether earlier ones were answered or not.
+
+What is counted is counted from the schedule (no coordinated omission): a gateway that stalls shows it in
+the latencies, one that loses a request in `failed`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Result:
+    """Answers by status, requests that got none (by reason), and latencies in seconds."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    latencies: list[float] = field(default_factory=list)
+
+    @property
+    def sent(self) -> int:
+        return sum(self.statuses.values()) + sum(self.failed.values())
+
+    @property
+    def bad(self) -> int:
+        """Requests that were not answered with 200."""
+        return self.sent - self.statuses[200]
+
+    def quantile(self, q: float) -> float:
+        """A latency quantile in seconds (0 without answers)."""
+        ordered = sorted(self.latencies)
+        return ordered[min(int(len(ordered) * q), len(ordered) - 1)] if ordered else 0.0
+
+    def __str__(self) -> str:
+        failed = ", ".join(f"{n}× {why}" for why, n in self.failed.items())
+        statuses = ", ".join(f"{n}× {s}" for s, n in sorted(self.statuses.items()))
+        return (
+            f"{self.sent} requests: {statuses or 'no answers'}{'; lost: ' + failed if failed else ''}; "
+            f"p50 {self.quantile(0.5) * 1e3:.1f} ms, p99 {self.quantile(0.99) * 1e3:.1f} ms"
+        )
+
+
+class Load:
+    """`rate` requests a second to hosts in turn, until `stop()` or `limit` requests."""
+
+    def __init__(
+        self, port: int, hosts: list[str], rate: float, limit: int = 1_000_000, path: str = "/"
+    ) -> None:
+        self.port = port
+        self.hosts = hosts
+        self.rate = rate
+        self.limit = limit
+        self.path = path
+        self.result = Result()
+        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self._stopped = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Load:
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._stopped.set()
+        if self._task:
+            await self._task
+        for _, writer in self._idle:
+            writer.close()
+
+    async def _run(self) -> None:
+        start = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for i in range(self.limit):
+                due = start + i / self.rate
+                while (wait := due - time.perf_counter()) > 0:
+                    if await self._stops(wait):
+                        return
+                if self._stopped.is_set():
+                    return
+                group.create_task(self._one(self.hosts[i % len(self.hosts)], due))
+
+    async def _stops(self, within: float) -> bool:
+        try:
+            await asyncio.wait_for(self._stopped.wait(), within)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _one(self, host: str, due: float) -> None:
+        fresh = not self._idle
+        try:
+            reader, writer = (
+                await asyncio.open_connection("127.0.0.1", self.port) if fresh else self._idle.pop()
+            )
+        except OSError:
+            self.result.failed["connection refused"] += 1
+            return
+        try:
+            writer.write(f"GET {self.path} HTTP/1.1\r\nhost: {host}\r\n\r\n".encode())
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
+            status, length = _parse(head)
+            await reader.readexactly(length)
+        except (OSError, asyncio.IncompleteReadError):
+            writer.close()
+            # a kept connection that the server closed meanwhile is the client's own affair: the request
+            # goes again on a new one, as every HTTP client does
+            if not fresh:
+                self._idle.clear()
+                await self._one(host, due)
+            else:
+                self.result.failed["connection closed"] += 1
+            return
+        except TimeoutError:
+            writer.close()
+            self.result.failed["no answer in 30 s"] += 1
+            return
+        self.result.statuses[status] += 1
+        self.result.latencies.append(time.perf_counter() - due)
+        if b"connection: close" in head.lower():
+            writer.close()
+        else:
+            self._idle.append((reader, writer))
+
+
+def _parse(head: bytes) -> tuple[int, int]:
+    """(status, body length) of a response head."""
+    lines = head.split(b"\r\n")
+    for line in lines[1:]:
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            return int(lines[0].split()[1]), int(value)
+    return int(lines[0].split()[1]), 0
