@@ -14,11 +14,15 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Result:
-    """Answers by status, requests that got none (by reason), and latencies in seconds."""
+    """Answers by status, requests that got none (by reason), and latencies in seconds.
+
+    `resent`: requests that went out on a kept connection just as the server closed it, and went again.
+    """
 
     statuses: Counter[int] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
     latencies: list[float] = field(default_factory=list)
+    resent: int = 0
 
     @property
     def sent(self) -> int:
@@ -39,6 +43,7 @@ class Result:
         statuses = ", ".join(f"{n}× {s}" for s, n in sorted(self.statuses.items()))
         return (
             f"{self.sent} requests: {statuses or 'no answers'}{'; lost: ' + failed if failed else ''}; "
+            f"{self.resent} resent; "
             f"p50 {self.quantile(0.5) * 1e3:.1f} ms, p99 {self.quantile(0.99) * 1e3:.1f} ms"
         )
 
@@ -109,6 +114,7 @@ class Load:
             # goes again on a new one, as every HTTP client does
             if not fresh:
                 self._idle.clear()
+                self.result.resent += 1
                 await self._one(host, due)
             else:
                 self.result.failed["connection closed"] += 1
