@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from knet.routing.table import Destination, Key, RouteMatch, Visibility
 
@@ -72,6 +72,7 @@ class Change:
     old: str = ""
     new: str = ""
     shifts: tuple[Shift, ...] = ()
+    where: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

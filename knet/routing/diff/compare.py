@@ -7,7 +7,7 @@ from itertools import combinations
 
 from knet.routing.diff.changes import Change, Kind, Shift
 from knet.routing.diff.view import Action, HostView, LiveRoute, overlap, within
-from knet.routing.table import Destination, Headers, RouteMatch
+from knet.routing.table import Headers, RouteMatch
 
 
 def compare(old: HostView, new: HostView) -> list[Change]:
@@ -33,7 +33,7 @@ def shifts(old: Action | None, new: Action | None) -> tuple[Shift, ...]:
 
 def _owner(old: HostView, new: HostView) -> Iterator[Change]:
     if old.owner != new.owner:
-        yield Change(Kind.OWNER_CHANGED, old="/".join(old.owner), new="/".join(new.owner))
+        yield Change(Kind.OWNER_CHANGED, old="/".join(old.owner), new="/".join(new.owner), where=new.where)
 
 
 def _tls(old: HostView, new: HostView) -> Iterator[Change]:
@@ -42,7 +42,7 @@ def _tls(old: HostView, new: HostView) -> Iterator[Change]:
     kind = Kind.TLS_CHANGED
     if not (old.tls and new.tls):
         kind = Kind.TLS_ADDED if new.tls else Kind.TLS_REMOVED
-    yield Change(kind, old=", ".join(map(str, old.tls)), new=", ".join(map(str, new.tls)))
+    yield Change(kind, old=", ".join(map(str, old.tls)), new=", ".join(map(str, new.tls)), where="spec.tls")
 
 
 def _matches(without: HostView, having: HostView, kind: Kind) -> Iterator[Change]:
@@ -52,7 +52,7 @@ def _matches(without: HostView, having: HostView, kind: Kind) -> Iterator[Change
         if route.match not in there and not _decided_alike(route, having, without):
             taker = _taker(route, without)
             sides = (taker, route.action) if kind is Kind.MATCH_ADDED else (route.action, taker)
-            yield Change(kind, match=route.match, shifts=shifts(*sides))
+            yield Change(kind, match=route.match, shifts=shifts(*sides), where=f"{route.where}.splits")
 
 
 def _decided_alike(route: LiveRoute, mine: HostView, theirs: HostView) -> bool:
@@ -80,9 +80,11 @@ def _taker(route: LiveRoute, view: HostView) -> Action | None:
 
 def _actions(route: LiveRoute, old: Action, new: Action) -> Iterator[Change]:
     if moved := shifts(old, new):
-        yield Change(Kind.TRAFFIC_SHIFTED, match=route.match, shifts=moved)
+        yield Change(Kind.TRAFFIC_SHIFTED, match=route.match, shifts=moved, where=f"{route.where}.splits")
     if old.host_rewrite != new.host_rewrite:
-        yield Change(Kind.HOST_REWRITE_CHANGED, match=route.match, old=old.host_rewrite, new=new.host_rewrite)
+        told = (old.host_rewrite, new.host_rewrite)
+        where = f"{route.where}.rewriteHost"
+        yield Change(Kind.HOST_REWRITE_CHANGED, (), route.match, "", *told, where=where)
     yield from _headers(route, old, new)
 
 
@@ -90,22 +92,16 @@ def _headers(route: LiveRoute, old: Action, new: Action) -> Iterator[Change]:
     """Header edits of the destinations that both have; one change where all change alike."""
     kept = sorted(old.percents().keys() & new.percents().keys(), key=str)
     edits = {d: list(_edits(old.headers(d), new.headers(d))) for d in kept}
-    seen: set[tuple[str, str, str]] = set()
+    told: dict[tuple[str, str, str], None] = {}
     for destination in kept:
         for edit in edits[destination]:
-            name, was, now = edit
-            if len(kept) > 1 and all(edit in edits[d] for d in kept):
-                if edit not in seen:
-                    seen.add(edit)
-                    yield Change(Kind.HEADERS_CHANGED, (), route.match, name, was, now)
-            else:
-                yield Change(
-                    Kind.HEADERS_CHANGED, (), route.match, _subject(name, destination, kept), was, now
-                )
-
-
-def _subject(name: str, destination: Destination, kept: list[Destination]) -> str:
-    return f"{name} for {destination.service}" if len(kept) > 1 else name
+            everywhere = all(edit in edits[d] for d in kept)
+            name = edit[0] if everywhere else f"{edit[0]} for {destination.service}"
+            told[name, *edit[1:]] = None
+    for name, was, now in told:
+        yield Change(
+            Kind.HEADERS_CHANGED, (), route.match, name, was, now, where=f"{route.where}.appendHeaders"
+        )
 
 
 def _edits(
@@ -136,9 +132,9 @@ def _redirects(routes: list[tuple[LiveRoute, bool, bool]]) -> Iterator[Change]:
     for kind, was in ((Kind.REDIRECT_ADDED, False), (Kind.REDIRECT_REMOVED, True)):
         turned = [r for r, old, new in routes if old is was and new is not was]
         if turned and len(turned) == len(routes):
-            yield Change(kind)
+            yield Change(kind, where="spec.httpOption")
         else:
-            yield from (Change(kind, match=r.match) for r in turned)
+            yield from (Change(kind, match=r.match, where="spec.httpOption") for r in turned)
 
 
 def _order(old: HostView, new: HostView) -> Iterator[Change]:
@@ -158,6 +154,7 @@ def _order(old: HostView, new: HostView) -> Iterator[Change]:
                 old=_asked(one.headers),
                 new=_asked(other.headers),
                 shifts=shifts(first.action, after[other]),
+                where=second.where,
             )
 
 

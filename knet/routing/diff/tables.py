@@ -70,14 +70,15 @@ def _views(table: RoutingTable, host: str, as_written: bool) -> Views:
 def _host(old: Views, new: Views) -> Iterator[Change]:
     if not (old and new):
         kind, views = (Kind.HOST_ADDED, new) if new else (Kind.HOST_REMOVED, old)
-        yield Change(kind, tuple(views), shifts=shifts(_default(old), _default(new)))
+        view = next(iter(views.values()))
+        yield Change(kind, tuple(views), shifts=shifts(_default(old), _default(new)), where=view.where)
         return
     for kind, more, less in (
         (Kind.VISIBILITY_WIDENED, new, old),
         (Kind.VISIBILITY_NARROWED, old, new),
     ):
         if only := tuple(v for v in more if v not in less):
-            yield Change(kind, only)
+            yield Change(kind, only, where=next(iter(new.values())).where)
     yield from _compared({v: compare(old[v], new[v]) for v in BOTH if v in old and v in new})
 
 

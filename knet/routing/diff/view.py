@@ -6,9 +6,9 @@ weights of zero, and which of several equal destinations comes first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from knet.routing.order import routes_of, rows_of
+from knet.routing.order import effective, rows_of
 from knet.routing.passes.tls import select
 from knet.routing.table import (
     Destination,
@@ -46,10 +46,14 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class LiveRoute:
-    """A route that can win. `match` is normal: path never empty, header names lower case, sorted."""
+    """A route that can win. `match` is normal: path never empty, header names lower case, sorted.
+
+    `where` is its field in the KIngress.
+    """
 
     match: RouteMatch
     action: Action
+    where: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +71,16 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class HostView:
-    """A host on one gateway: `live` in the order tried, `dead` the matches that can never win."""
+    """A host on one gateway: `live` in the order tried, `dead` the matches that can never win.
+
+    `where` is the field of the owner that claims the host.
+    """
 
     owner: Key
     live: tuple[LiveRoute, ...]
     dead: frozenset[RouteMatch]
     tls: tuple[Tls, ...]
+    where: str = field(default="", compare=False)
 
 
 def host_view(
@@ -86,16 +94,12 @@ def host_view(
     if owner is None:
         return None
     ingress = table.ingresses[owner]
-    tried = (
-        [route for row in rows_of(ingress, visibility, host) for route in row.routes]
-        if as_written
-        else routes_of(ingress, visibility, host)
-    )
-    routes = [r for r in tried if not r.probe]
-    live, dead = live_routes(routes)
-    return HostView(
-        owner, tuple(live), frozenset(dead), tuple(_certificates(table, ingress, visibility, host))
-    )
+    rows = rows_of(ingress, visibility, host)
+    routes = [route for row in rows for route in row.routes if not route.probe]
+    live, dead = live_routes(routes if as_written else effective(routes))
+    where = f"spec.rules[{rows[0].rule}].hosts" if rows else "spec.rules"
+    tls = tuple(_certificates(table, ingress, visibility, host))
+    return HostView(owner, tuple(live), frozenset(dead), tls, where)
 
 
 def live_routes(routes: list[Route]) -> tuple[list[LiveRoute], set[RouteMatch]]:
@@ -108,7 +112,9 @@ def live_routes(routes: list[Route]) -> tuple[list[LiveRoute], set[RouteMatch]]:
         if beaten or not compatible(match.headers, match.headers):
             dead.add(match)
         else:
-            live.append(LiveRoute(match, action_of(route)))
+            live.append(
+                LiveRoute(match, action_of(route), f"spec.rules[{route.rule}].http.paths[{route.path}]")
+            )
     return live, dead - {r.match for r in live}
 
 
