@@ -41,22 +41,14 @@ def test_other_kinds_are_counted_and_passed_over():
 
 
 def test_lists_unfold_and_their_items_are_found():
-    bad = "\n".join(
-        [
-            "apiVersion: v1",
-            "kind: List",
-            "items:",
-            "- apiVersion: v1",
-            "  kind: Service",
-            "  metadata: {name: a}",
-        ]
-        + ["- apiVersion: v1", "  kind: Service", "  metadata:", "    name: b", "    labels: [x]"]
-    )
+    bad = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Service\n  metadata: {name: a}\n- apiVersion: v1\n  kind: Service\n  metadata:\n    name: b\n    labels: [x]"
     loaded = read(bad)
     assert list(loaded.objects) == [ObjectRef("Service", "default", "a")]
     assert said(bad) == [
-        "11:5: error KNET006: Service default/b: metadata.labels: must be a mapping, not a list "
-        "(write it without the dash)"
+        (
+            "11:5: error KNET006: Service default/b: metadata.labels: must be a mapping, not a list "
+            "(write it without the dash)"
+        )
     ]
 
 
@@ -142,14 +134,22 @@ def test_every_field_that_does_not_fit_is_named_as_knative_spells_it():
     assert said(KINGRESS) == [
         '5:3: error KNET005: Ingress default/a: spec.ruls: unknown field "ruls" (did you mean rules?)',
         f'7:5: error KNET006: {at}.hosts: must be a list, not "a.b" (begin each item with a dash)',
-        f'8:5: error KNET006: {at}.visibility: must be one of "", "ExternalIP" or "ClusterLocal", not "Foo" '
-        '(write one of "", "ExternalIP" or "ClusterLocal")',
-        f"13:11: error KNET006: {at}.http.paths[0].splits[0].servicePort: must be a whole number or text, "
-        "not a list (write a whole number or text)",
-        f'14:11: error KNET006: {at}.http.paths[0].splits[0].percent: must be a whole number, not "80" '
-        "(write it without quotes)",
-        f"15:27: error KNET006: {at}.http.paths[0].splits[0].appendHeaders[X-A]: must be text, not 5 "
-        "(put it in quotes)",
+        (
+            f'8:5: error KNET006: {at}.visibility: must be one of "", "ExternalIP" or "ClusterLocal", not "Foo" '
+            '(write one of "", "ExternalIP" or "ClusterLocal")'
+        ),
+        (
+            f"13:11: error KNET006: {at}.http.paths[0].splits[0].servicePort: must be a whole number or text, "
+            "not a list (write a whole number or text)"
+        ),
+        (
+            f'14:11: error KNET006: {at}.http.paths[0].splits[0].percent: must be a whole number, not "80" '
+            "(write it without quotes)"
+        ),
+        (
+            f"15:27: error KNET006: {at}.http.paths[0].splits[0].appendHeaders[X-A]: must be text, not 5 "
+            "(put it in quotes)"
+        ),
     ]
 
 
@@ -179,8 +179,10 @@ def test_the_first_of_two_objects_wins(tmp_path, monkeypatch):
     loaded = load(["."])
     assert loaded.of(core.Service)[0].spec.external_name == "first"
     assert [str(d) for d in loaded.diagnostics] == [
-        "b.yaml:5:3: error KNET007: Service default/x: metadata.name: it stands at a.yaml:1 already, and that "
-        "one counts (remove one of the two)"
+        (
+            "b.yaml:5:3: error KNET007: Service default/x: metadata.name: it stands at a.yaml:1 already, and that "
+            "one counts (remove one of the two)"
+        )
     ]
 
 

@@ -36,8 +36,7 @@ def test_markers_are_lines_of_their_own():
 
 
 def test_streams_with_directives_stay_whole():
-    text = b"%YAML 1.1\n---\napiVersion: v1\nkind: Service\nmetadata: {name: a}\n...\n%YAML 1.1\n---\n" + (
-        b"apiVersion: v1\nkind: Service\nmetadata: {name: b}\n"
-    )
+    one = b"%%YAML 1.1\n---\napiVersion: v1\nkind: Service\nmetadata: {name: %s}\n"
+    text = one % b"a" + b"...\n" + one % b"b"
     loaded = load(["-"], stdin=text)
     assert [(r.name, p.line) for r, p in loaded.sources.items()] == [("a", 3), ("b", 9)]
