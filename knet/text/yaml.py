@@ -18,6 +18,8 @@ from typing import Any
 import yaml
 from yaml.cyaml import CParser  # type: ignore[attr-defined]
 
+from knet.text import emit
+
 MAX_NODES = 2_000_000
 MAX_DEPTH = 120
 
@@ -272,24 +274,16 @@ def _step(node: Any, path: str) -> tuple[Any, Any, str] | None:
     return best[1:] if best else None
 
 
-class _Dumper(yaml.CSafeDumper):
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
-        return True
-
-
-def _text(dumper: Any, value: str) -> Any:
-    # what would be read back as something else is quoted
-    plain = None if isinstance(scalar(value), str) else "'"
-    style = "|" if "\n" in value else plain
-    return dumper.represent_scalar(type_prefix + "str", value, style=style)
-
-
-_Dumper.add_representer(str, _text)
+def _is_text(plain: str) -> bool:
+    return isinstance(scalar(plain), str)
 
 
 def dump(data: Any) -> str:
-    """One document as block YAML, keys in the order they have, no aliases."""
-    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    """One document as block YAML, keys in the order they have, no aliases.
+
+    Raises TypeError for what is not plain data.
+    """
+    return emit.document(data, _is_text)
 
 
 def dump_all(documents: list[Any]) -> str:
