@@ -41,6 +41,12 @@ REPEATED_HOST = Check("KNET209", "host stands twice in one KIngress", W)
 
 # 3xx: what a gateway cannot express
 
+# 33x: kourier
+NO_WEIGHT = Check("KNET330", "no split of a route takes traffic", E)
+REFUSED_BY_ENVOY = Check("KNET331", "Envoy refuses a value", E)
+SERVER_NAME = Check("KNET332", "TLS server name cannot be served", W)
+BAD_ADDRESS = Check("KNET333", "endpoint address is not an IP address", W)
+
 # 35x: the Envoy control plane
 DANGLING_RESOURCE = Check("KNET350", "Envoy resource names one that is not there", E)
 RESOURCE_REFUSED = Check("KNET351", "Envoy refused a resource", E)

@@ -47,6 +47,8 @@ class Rendered:
     `scopedRoutes`, `routes`, `clusters`, `endpoints`, `secrets`), each name → serialised protobuf.
     `parents`: for each object (its ref) or resource ((section, name)) the KIngress it comes from.
     `left_out`: KIngresses of which nothing was rendered; a Diagnostic says why.
+    `uses`: for xDS, the names in each section that a KIngress needs, those that it shares included: a
+    resource can go when nothing uses it any more, and a KIngress is ready when all of them are there.
     """
 
     objects: tuple[dict[str, Any], ...] = ()
@@ -54,6 +56,7 @@ class Rendered:
     parents: Mapping[ObjectRef | tuple[str, str], Key] = field(default_factory=dict)
     left_out: frozenset[Key] = frozenset()
     diagnostics: tuple[Diagnostic, ...] = ()
+    uses: Mapping[Key, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
 
 
 class State(enum.StrEnum):

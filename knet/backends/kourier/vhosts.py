@@ -1,0 +1,110 @@
+"""Rows to virtual hosts: routes in order, redirects, host rewrites, and authorisation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from knet.backends.kourier.upstreams import Clusters
+from knet.envoy.build import routes as build
+from knet.envoy.build.filters import CLIENT
+from knet.model.kingress import CLUSTER_LOCAL, EXTERNAL
+from knet.routing.order import effective
+from knet.routing.table import Headers, IngressTable, Route, RouteMatch, VirtualHost, Visibility
+
+ACME_PREFIX = "/.well-known/acme-challenge/"
+"""Certificate challenges: never asked for authorisation (facts/translation.md, kourier 12)."""
+
+
+class VirtualHosts:
+    """Builds the virtual hosts of one table; equal matches and header edits are serialised once."""
+
+    def __init__(self, clusters: Clusters, *, authz: bool) -> None:
+        self.clusters = clusters
+        self.authz = authz
+        self.matches: dict[RouteMatch, bytes] = {}
+
+    def of(self, ingress: IngressTable) -> IngressHosts:
+        """The builder for one KIngress."""
+        return IngressHosts(self, ingress)
+
+    def match(self, wanted: RouteMatch) -> bytes:
+        found = self.matches.get(wanted)
+        if found is None:
+            found = self.matches[wanted] = build.match(wanted.path, wanted.headers)
+        return found
+
+
+class IngressHosts:
+    """Builds the virtual hosts of one KIngress; equal splits are serialised once."""
+
+    def __init__(self, shared: VirtualHosts, ingress: IngressTable) -> None:
+        self._shared = shared
+        self._ingress = ingress
+        # splits are shared between routes, and live as long as the KIngress: their identity is the key
+        self._actions: dict[tuple[int, str], bytes] = {}
+        self._edits: dict[Headers, bytes] = {}
+
+    def virtual_host(self, hosts: list[str], rows: Sequence[VirtualHost]) -> bytes:
+        """The virtual host of some hosts that have the same rows.
+
+        Where every route is a redirect and some route takes any request, Envoy's require_tls says it all;
+        elsewhere each redirect is a route of its own in front of the one that serves https.
+        """
+        routes = effective(r for row in rows for r in row.routes)
+        everywhere = _takes_all(routes) and all(map(self._redirects, routes))
+        made: list[bytes] = []
+        for route in routes:
+            if not everywhere and self._redirects(route):
+                plain = build.match(route.match.path, route.match.headers, plain_http=True)
+                made.append(build.redirect(plain))
+            made.append(self._forward(route))
+        authz = self._context(rows[0]) if self._shared.authz else b""
+        return build.virtual_host(hosts, made, tls_only=everywhere, authz=authz)
+
+    def _redirects(self, route: Route) -> bool:
+        return route.redirect and not self._is_challenge(route)
+
+    def _is_challenge(self, route: Route) -> bool:
+        return self._shared.authz and route.match.path.startswith(ACME_PREFIX)
+
+    def _forward(self, route: Route) -> bytes:
+        edits = self._edits.get(route.set_headers)
+        if edits is None:
+            edits = build.set_headers(tuple((n, v) for n, v in route.set_headers if n.lower() != "host"))
+            self._edits[route.set_headers] = edits
+        host = route.host_rewrite or _host(route.set_headers)
+        key = (id(route.splits), host)
+        action = self._actions.get(key)
+        if action is None:
+            action = self._actions[key] = self._action(route, host)
+        return build.forward(
+            self._shared.match(route.match), action, edits, skip_authz=self._is_challenge(route)
+        )
+
+    def _action(self, route: Route, host: str) -> bytes:
+        plain = bool(route.host_rewrite)
+        find = self._shared.clusters.find
+        targets = [
+            build.Target(
+                find(s.destination, plain=plain).name,
+                s.weight,
+                tuple((n, v) for n, v in s.set_headers if n.lower() != "host"),
+                "" if host else _host(s.set_headers),
+            )
+            for s in route.splits
+        ]
+        return build.action(targets, host)
+
+    def _context(self, row: VirtualHost) -> bytes:
+        visibility = CLUSTER_LOCAL if row.visibility is Visibility.INTERNAL else EXTERNAL
+        labels = self._ingress.origin.labels
+        return build.authz_context({**labels, CLIENT[0]: CLIENT[1], "visibility": visibility})
+
+
+def _takes_all(routes: Sequence[Route]) -> bool:
+    return any(r.match.path in ("", "/") and not r.match.headers for r in routes)
+
+
+def _host(edits: Headers) -> str:
+    """The Host that header edits set: to Envoy that is a host rewrite, and it refuses the header."""
+    return next((v for n, v in edits if n.lower() == "host"), "")
