@@ -6,7 +6,7 @@ import datetime as dt
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import click
@@ -88,6 +88,19 @@ def options_of(given: dict[str, Any]) -> Options:
         given.pop("verbose"),
         given.pop("quiet"),
     )
+
+
+def choosing(function: F) -> F:
+    """The options of `reading` for commands that name their inputs in their own way."""
+    for option in reversed([*_READING[2:6], *_READING[7:]]):
+        function = option(function)
+    return function
+
+
+def chosen(given: dict[str, Any]) -> Options:
+    """`options_of` for commands with `choosing`: `inputs` are those of --config alone."""
+    options = options_of({"filenames": ("",), "paths": (), "strict": False, **given})
+    return replace(options, inputs=options.inputs[1:])
 
 
 def read(options: Options, cache: Cache | None = None, inputs: Sequence[str] | None = None) -> Loaded:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +27,7 @@ def diff(old: RoutingTable, new: RoutingTable, *, as_written: bool = False) -> t
     touched = affected(old, new)
     hosts = {host for table in (old, new) for (_, host), owner in table.owners.items() if owner in touched}
     found: dict[tuple[Key | None, Key | None, tuple[Change, ...]], list[str]] = {}
-    for host in sorted(hosts):
+    for host in _outermost(hosts):
         before, after = _views(old, host, as_written), _views(new, host, as_written)
         changes = (*_host(before, after), *_upstreams(before, after, old, new, upstreams))
         if changes:
@@ -136,15 +136,16 @@ def _owner(views: Views) -> Key | None:
     return next((view.owner for view in views.values()), None)
 
 
-def _outermost(hosts: list[str]) -> tuple[str, ...]:
+def _outermost(hosts: Collection[str]) -> tuple[str, ...]:
     """Public names before the cluster's own, and of these the whole before its short forms."""
+    known = frozenset(hosts)
 
     def rank(host: str) -> int:
-        if f"{host}.svc" in hosts:
+        if f"{host}.svc" in known:
             return 3
-        return 2 if f"{host}.cluster.local" in hosts else host.endswith(".svc.cluster.local")
+        return 2 if f"{host}.cluster.local" in known else host.endswith(".svc.cluster.local")
 
-    return tuple(sorted(hosts, key=lambda h: (rank(h), h)))
+    return tuple(sorted(known, key=lambda h: (rank(h), h)))
 
 
 def _rank(found: HostDiff) -> int:

@@ -1,0 +1,204 @@
+"""`knet diff`: what a change does to routing, meaning first, then the objects of each gateway."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import click
+
+from knet import checks
+from knet.cli import common, diff_data, diff_markdown, diff_text, output
+from knet.cli import diff_words as words
+from knet.cli.diff_words import Report
+from knet.errors import Diagnostic, ObjectRef
+from knet.files import Cache, Composed, Loaded, compose
+from knet.files.compare import Comparison, compare, impacts
+from knet.routing.diff import HostDiff, Kind
+from knet.routing.diff.guards import Violation, forbidden, too_far
+
+KINDS = ", ".join(k.value for k in Kind)
+
+
+def _forbidden(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[Kind, ...]:
+    kinds: dict[Kind, None] = {}
+    for name in (n.strip() for value in values for n in value.split(",") if n.strip()):
+        try:
+            kinds[Kind(name)] = None
+        except ValueError:
+            import difflib
+
+            close = difflib.get_close_matches(name, [k.value for k in Kind], 1)
+            hint = f"did you mean {close[0]}?" if close else f"there are {KINDS}"
+            raise click.BadParameter(f"{name} is no kind of change: {hint}") from None
+    return tuple(kinds)
+
+
+@click.command("diff")
+@click.argument("old")
+@click.argument("new")
+@click.option("--gateway", default=common.ALL, show_default=True, help="A gateway, or all.")
+@click.option("--only", type=click.Choice(["meaning", "objects"]), help="Show (and judge) one part alone.")
+@click.option(
+    "-o",
+    "--output",
+    "form",
+    type=click.Choice(["text", "json", "markdown", "github", "junit"]),
+    default="text",
+    show_default=True,
+)
+@click.option(
+    "--max-shift",
+    type=click.FloatRange(0, 100),
+    metavar="POINTS",
+    help="Fail if a revision's share of a host's requests moves by more.",
+)
+@click.option(
+    "--forbid",
+    multiple=True,
+    callback=_forbidden,
+    metavar="KIND,...",
+    help=f"Fail on these kinds of change: {KINDS}.",
+)
+@click.option("--exit-zero", is_flag=True, help="Exit 0 on a difference that no guard refuses.")
+@common.choosing
+def command(
+    *,
+    old: str,
+    new: str,
+    gateway: str,
+    only: str | None,
+    form: str,
+    max_shift: float | None,
+    forbid: tuple[Kind, ...],
+    exit_zero: bool,
+    **given: Any,
+) -> None:
+    """Show what the change from OLD to NEW does to routing: meaning first, then objects.
+
+    Each side is a file, a directory, a glob, - for stdin, or git:REV[:PATH]. Order, formatting, hashes
+    and generations are no difference. Nothing is printed where nothing differs (json and junit: a
+    document that says so). Formats and guards are described in docs/ci.md.
+
+    \b
+    Exit status: 0 same, 1 different (with --exit-zero: only if a guard refuses it),
+    2 something could not be read, or NEW has errors that OLD has not.
+
+    \b
+    Examples:
+      knet diff git:main .
+      knet diff git:HEAD~1 git:HEAD --gateway istio --only objects
+      knet diff git:main . --max-shift 20 --forbid host-removed,visibility-widened --exit-zero
+    """  # noqa: D301
+    options = common.chosen(given)
+    if old == new == "-":
+        raise click.UsageError("stdin can be one side only")
+    backends, problems = common.gateways(gateway) if only != "meaning" else ({}, ())
+    cache = Cache()
+    before, after = (common.read(options, cache, (side, *options.inputs)) for side in (old, new))
+
+    def composed(loaded: Loaded, ingress_class: str) -> Composed:
+        return compose(
+            loaded,
+            ingress_class,
+            revision_names=options.revisions,
+            assume_backends=options.assume_backends,
+            lenient=options.lenient,
+        )
+
+    found = compare(before, after, composed, backends)
+    report = Report(
+        found,
+        impacts(found, composed, backends),
+        only != "objects",
+        only != "meaning",
+        _guards(found, max_shift, forbid),
+        _left_out(found),
+    )
+    click.echo(FORMATS[form](report), nl=False)
+    _say(report, problems, options, form)
+    sys.exit(_status(report, problems, exit_zero=exit_zero))
+
+
+def _text(report: Report) -> str:
+    return diff_text.text(report, colour=output.coloured(sys.stdout))
+
+
+FORMATS: dict[str, Callable[[Report], str]] = {
+    "text": _text,
+    "json": diff_data.as_json,
+    "markdown": diff_markdown.markdown,
+    "github": diff_data.as_github,
+    "junit": diff_data.as_junit,
+}
+
+
+def _status(report: Report, problems: Iterable[Diagnostic], *, exit_zero: bool) -> int:
+    if report.found.broken or report.found.fresh or any(problems):
+        return 2
+    if report.violations:
+        return 1
+    return 1 if report and not exit_zero else 0
+
+
+def _say(report: Report, problems: Iterable[Diagnostic], options: common.Options, form: str) -> None:
+    """Errors, and what guards refuse, on stderr (github: both are annotations already)."""
+    found = [*problems, *report.found.broken, *report.found.fresh, *report.violations]
+    if form != "github":
+        output.report(found, quiet=options.quiet, verbose=options.verbose)
+    for ref in sorted(report.left_out):
+        click.echo(f"knet: left out: {ref}", err=True)
+    if report.found.lasting and not options.quiet:
+        count = words.count(report.found.lasting, "error")
+        click.echo(f"knet: {count} on both sides alike (knet validate says which)", err=True)
+
+
+def _left_out(found: Comparison) -> frozenset[ObjectRef]:
+    """The objects of the old side that an error keeps out of the new one."""
+    new = found.new.loaded
+    about = {d.about for d in (*found.broken, *found.fresh) if d.about and not d.gateway}
+    return frozenset(
+        ref
+        for ref in found.old.loaded.objects
+        if (ref not in new.objects or ref in new.invalid) and ref in about
+    )
+
+
+def _guards(
+    found: Comparison, max_shift: float | None, forbid: tuple[Kind, ...]
+) -> dict[str, tuple[Diagnostic, ...]]:
+    """The guards by name, each with what violates it."""
+    guards: dict[str, tuple[Diagnostic, ...]] = {}
+    bare = Report(found)
+    if max_shift is not None:
+        far = [(v.host, _too_far(v, max_shift)) for v in too_far(found.meaning, max_shift)]
+        guards[f"max-shift {max_shift:g}"] = diff_data.located(bare, far)
+    for kind in forbid:
+        bad = [(v.host, _refused(v)) for v in forbidden(found.meaning, {kind})]
+        guards[f"forbid {kind.value}"] = diff_data.located(bare, bad)
+    return guards
+
+
+def _too_far(violation: Violation, most: float) -> Diagnostic:
+    assert violation.service is not None
+    moves = words.arrow(words.percent(violation.old), words.percent(violation.new))
+    where = _where(violation.host, violation)
+    return checks.SHIFT_TOO_FAR(
+        f"{violation.service[1]} moves by {violation.points:g} points ({moves}), at most {most:g} are allowed: {where}",
+        field=violation.change.where,
+        hint="go there in smaller steps",
+    )
+
+
+def _refused(violation: Violation) -> Diagnostic:
+    kind = violation.change.kind.value
+    return checks.FORBIDDEN_CHANGE(
+        f"{kind} at {_where(violation.host, violation)}: {words.say(violation.change)}",
+        field=violation.change.where,
+        hint=f"--forbid {kind} refuses it",
+    )
+
+
+def _where(host: HostDiff, violation: Violation) -> str:
+    return f"{words.names(host.hosts)} {words.route(violation.change.match)}".strip()
