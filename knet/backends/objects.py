@@ -1,6 +1,6 @@
 """The difference between two renderings of one gateway: which objects, and what in them.
 
-Values that only follow from another change (hashes, generations, uids) are counted, not shown, and an
+Values that only follow from another change (hashes, generations, uids, probe copies) are counted, not shown, and an
 object in which nothing else differs does not differ.
 """
 
@@ -11,9 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from knet.text import tree
+from knet.model.kingress import HASH_HEADER
+from knet.text import json, tree
 from knet.text.tree import MISSING, Edit
 
+PROBE_HEADER = HASH_HEADER.lower().encode()
 FOLLOWING_KEYS = {"uid", "resourceVersion", "generation", "creationTimestamp", "managedFields"}
 _FOLLOWING_PATH = re.compile(r"(?:[./\[](?:generation|domainHash|checksum|deployment-hash)\]?)\Z")
 _FOLLOWING_TEXT = re.compile(r"\b[0-9a-f]{32,}\b|(?<=\.gen-)\d+(?=\.)")
@@ -115,8 +117,23 @@ def _identity(section: str, item: dict[str, Any]) -> Identity:
 
 def _changed(identity: Identity, old: dict[str, Any], new: dict[str, Any]) -> ChangedObject:
     edits = list(tree.diff(old, new))
-    shown = tuple(e for e in edits if not follows(e))
+    probes = tuple({*_probes(old), *_probes(new)})
+    shown = tuple(e for e in edits if not follows(e) and not e.path.startswith(probes))
     return ChangedObject(identity, shown, len(edits) - len(shown))
+
+
+def _probes(data: Any, path: str = "") -> Iterator[str]:
+    """Where the copies of routes stand that answer probes: they change as their originals do."""
+    if isinstance(data, dict):
+        for key, value in data.items():
+            yield from _probes(value, f"{path}.{key}" if path else key)
+    elif isinstance(data, list):
+        for i, item in enumerate(data):
+            match = item.get("match", item.get("conditions")) if isinstance(item, dict) else None
+            if match and PROBE_HEADER in json.canonical(match).lower():
+                yield f"{path}[{i}]"
+            else:
+                yield from _probes(item, f"{path}[{i}]")
 
 
 def _order_only(old: dict[str, Any], new: dict[str, Any]) -> bool:

@@ -15,9 +15,9 @@ from knet.backends.objects import Identity, ObjectsDiff
 from knet.errors import Diagnostic, ObjectRef, errors
 from knet.files.load import Loaded, locate
 from knet.files.world import Composed
-from knet.routing.build import build, rebuild
+from knet.routing.build import build, destinations, rebuild
 from knet.routing.diff import HostDiff, affected, diff
-from knet.routing.table import Key, RoutingTable
+from knet.routing.table import IngressTable, Key, RoutingTable
 from knet.routing.world import World
 
 Compose = Callable[[Loaded, str], Composed]
@@ -133,7 +133,7 @@ def _gateway(
 ) -> tuple[GatewayDiff, list[Diagnostic], list[Diagnostic]]:
     """The difference for one gateway, and what it says about either side."""
     (was, bad_before), (now, bad_after) = backend.settings(old.world), backend.settings(new.world)
-    changed = None if was != now else affected(old.table, new.table)
+    changed = None if was != now else _sharing(affected(old.table, new.table), old.table, new.table)
     if changed is not None and not changed:
         return GatewayDiff(ObjectsDiff()), list(bad_before), list(bad_after)
     before = backend.render(old.table, was, changed)
@@ -151,6 +151,22 @@ def _gateway(
         [*bad_before, *before.diagnostics, *old.table.diagnostics],
         [*bad_after, *after.diagnostics],
     )
+
+
+def _sharing(keys: frozenset[Key], old: RoutingTable, new: RoutingTable) -> frozenset[Key]:
+    """The KIngresses, and those with which they share a Service or Secret.
+
+    What both make is on both sides then, and not taken for new or gone when one of them changes.
+    """
+    tables = (old, new)
+    used = {u for t in tables for k in keys if k in t.ingresses for u in _uses(t.ingresses[k])}
+    if not used:
+        return keys
+    return keys | {k for t in tables for k, i in t.ingresses.items() if not used.isdisjoint(_uses(i))}
+
+
+def _uses(ingress: IngressTable) -> frozenset[Key]:
+    return destinations(ingress) | {entry.secret for entry in ingress.tls}
 
 
 def _written(backend: Backend) -> bool:
