@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -105,7 +106,10 @@ def chosen(given: dict[str, Any]) -> Options:
 
 def read(options: Options, cache: Cache | None = None, inputs: Sequence[str] | None = None) -> Loaded:
     """Loads the inputs, with a progress bar on a terminal when it lasts."""
-    return load(options.inputs if inputs is None else inputs, cache=cache, progress=Progress())
+    loaded = load(options.inputs if inputs is None else inputs, cache=cache, progress=Progress())
+    # what was read stays until the end: the collector need not look at it
+    gc.freeze()
+    return loaded
 
 
 def gateways(name: str) -> tuple[dict[str, Backend], tuple[Diagnostic, ...]]:

@@ -76,8 +76,9 @@ def load(
     Raises KnetError (KNET001) if an input names nothing. All else that is wrong is in `diagnostics`:
     a broken document is left out, and the others go on.
     """
-    files, unreadable = resolve(inputs, stdin=stdin)
-    return assemble(files, unreadable, jobs=jobs, cache=cache, progress=progress)
+    with parallel.no_collection():
+        files, unreadable = resolve(inputs, stdin=stdin)
+        return assemble(files, unreadable, jobs=jobs, cache=cache, progress=progress)
 
 
 def assemble(

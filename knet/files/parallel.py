@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import gc
-import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 
 from knet.files.place import split
@@ -32,28 +30,34 @@ def read_all(
     parts: list[list[tuple[Item, ...]]] = [[] for _ in files]
     pieces = [piece for i, file in enumerate(files) for piece in _pieces(i, file.content)]
     batches = list(_batches(pieces))
-    with _no_collection():
-        for batch, results in zip(batches, _run(batches, _jobs(files, jobs)), strict=True):
-            for (index, _, _), items in zip(batch, results, strict=True):
-                parts[index].append(items)
-            if progress:
-                progress(sum(len(text) for _, text, _ in batch))
+    for batch, results in zip(batches, _run(batches, _jobs(files, jobs)), strict=True):
+        for (index, _, _), items in zip(batch, results, strict=True):
+            parts[index].append(items)
+        if progress:
+            progress(sum(len(text) for _, text, _ in batch))
     return [found[0] if len(found) == 1 else tuple(i for part in found for i in part) for found in parts]
 
 
 def _jobs(files: Sequence[File], jobs: int | None) -> int:
     if jobs is not None:
         return jobs
+    if sum(len(f.content) for f in files) <= PAYS:
+        return 1
+    import multiprocessing
+
     # forking a process that has threads can deadlock, and starting afresh costs more than it saves
     can = "fork" in multiprocessing.get_all_start_methods() and threading.active_count() == 1
-    pays = sum(len(f.content) for f in files) > PAYS
-    return len(os.sched_getaffinity(0)) if can and pays else 1
+    return (os.cpu_count() or 1) if can else 1
 
 
 def _run(batches: list[list[Piece]], jobs: int) -> Iterator[list[tuple[Item, ...]]]:
     if jobs <= 1 or len(batches) <= 1:
         yield from map(_work, batches)
         return
+    # imported here: 17 ms that only those with many files should pay
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(min(jobs, len(batches)), context, initializer=gc.disable) as pool:
         yield from pool.map(_work, batches)
@@ -93,8 +97,8 @@ def _batches(pieces: list[Piece]) -> Iterator[list[Piece]]:
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
-    """Without the cycle collector: it would walk all that was read so far again and again."""
+def no_collection() -> Iterator[None]:
+    """Without the cycle collector, which would walk all that was read so far again and again."""
     was = gc.isenabled()
     gc.disable()
     try:

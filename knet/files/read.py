@@ -51,16 +51,23 @@ def read(content: bytes, line: int = 0) -> tuple[Item, ...]:
             return made
     try:
         return tuple(_stream(content, line))
-    except yaml.YamlError:
-        return tuple(item for before, piece in split(content) for item in _piece(piece, line + before))
+    except yaml.YamlError as error:
+        pieces = list(split(content))
+        if len(pieces) == 1:
+            return (_fault(error, line),)
+        return tuple(item for before, piece in pieces for item in _piece(piece, line + before))
 
 
 def _piece(piece: bytes, line: int) -> list[Item]:
     try:
         return list(_stream(piece, line))
     except yaml.YamlError as error:
-        what = DUPLICATE_KEY if error.duplicate_key else SYNTAX
-        return [Fault(what, error.message, line + (error.line or 1), error.column)]
+        return [_fault(error, line)]
+
+
+def _fault(error: yaml.YamlError, line: int) -> Fault:
+    what = DUPLICATE_KEY if error.duplicate_key else SYNTAX
+    return Fault(what, error.message, line + (error.line or 1), error.column)
 
 
 def _stream(content: bytes, line: int) -> Iterator[Item]:
