@@ -54,7 +54,9 @@ _READING: list[Callable[[Any], Any]] = [
         metavar="SERVICE=REVISION",
         help="The latest revision of a Service ([NAMESPACE/]NAME); else NAME-00001.",
     ),
-    click.option("--assume-backends", is_flag=True, help="Take Services as there that are not written."),
+    click.option(
+        "--assume-backends", is_flag=True, help="Take every Service that gets traffic as there and ready."
+    ),
     click.option("--lenient", is_flag=True, help="Take KIngresses that Knative's validation refuses."),
     click.option("--strict", is_flag=True, help="Exit 1 if anything is wrong."),
     click.option("-v", "--verbose", is_flag=True, help="Notes, and what was passed over."),

@@ -40,7 +40,7 @@ def compose(
     Knative's objects are compiled to KIngresses of `ingress_class` (as config-network says if it is
     empty); a KIngress that is written wins over a compiled one of its name (KNET009). KIngresses that
     validation refuses are left out unless `lenient`. With `assume_backends` every Service that
-    traffic goes to counts as there. Only what is new is in `diagnostics`, without places: `locate`.
+    traffic goes to counts as there and ready. Only what is new is in `diagnostics`, without places: `locate`.
     """
     ingresses = {
         o.key: o
@@ -60,15 +60,14 @@ def compose(
 
 
 def destinations(world: World) -> frozenset[Key]:
-    """The Services that the KIngresses send traffic to and that nobody wrote down."""
-    wanted = {
+    """The Services that the KIngresses send traffic to."""
+    return frozenset(
         (split.service_namespace, split.service_name)
         for ingress in world.ingresses.values()
         for rule in ingress.spec.rules
         for path in (rule.http.paths if rule.http else ())
         for split in path.splits
-    }
-    return frozenset(wanted - world.services.keys())
+    )
 
 
 def slices(loaded: Loaded) -> dict[Key, tuple[core.EndpointSlice, ...]]:

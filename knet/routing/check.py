@@ -94,14 +94,21 @@ def _has_port(upstream: Upstream, port: int | str) -> bool:
 
 
 def unique(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Without repeats: what holds for all gateways is not said again for one of them."""
-    kept: dict[tuple[object, ...], Diagnostic] = {}
-    given = list(diagnostics)
-    general = {(d.code, d.about, d.field) for d in given if not d.gateway}
+    """Without repeats: what holds for all gateways is not said again for one of them.
+
+    A gateway's finding repeats a general one of the same check and field, or of a field inside its
+    own, unless it weighs more.
+    """
+    given = list(dict.fromkeys(diagnostics))
+    general: dict[tuple[str, ObjectRef | None], list[Diagnostic]] = {}
     for d in given:
-        if d.gateway and (d.code, d.about, d.field) in general:
-            continue
-        key = (d.code, d.about, d.field, d.gateway, d.message, d.source)
-        if key not in kept or d.severity is Severity.ERROR:
-            kept[key] = d
-    return tuple(kept.values())
+        if not d.gateway:
+            general.setdefault((d.code, d.about), []).append(d)
+    return tuple(
+        d for d in given if not (d.gateway and any(_says(g, d) for g in general.get((d.code, d.about), ())))
+    )
+
+
+def _says(general: Diagnostic, own: Diagnostic) -> bool:
+    inside = general.field == own.field or general.field.startswith(f"{own.field}.")
+    return inside and (general.severity is Severity.ERROR or own.severity is not Severity.ERROR)

@@ -8,6 +8,7 @@ from collections import Counter
 
 import pytest
 
+from knet.errors import Severity
 from knet.routing.build import build
 from knet.routing.check import check, unique
 from knet.routing.check_tls import LISTENERS, covers
@@ -189,7 +190,14 @@ def test_more_tls_hosts_than_listeners_are_said_once():
 
 def test_what_holds_for_all_gateways_is_not_repeated_for_one():
     (general,) = found("  rules:\n" + rule(path(split("gone"))))
-
     own = dataclasses.replace(general, gateway="kourier", message="other words")
-    other = dataclasses.replace(own, field="spec.rules[0]")
-    assert unique([own, general, other, general]) == (general, other)
+    around = dataclasses.replace(own, field=own.field.removesuffix(".serviceName"))
+    other = dataclasses.replace(own, field="spec.rules[1]")
+    assert unique([own, general, around, other, general]) == (general, other)
+
+
+def test_what_weighs_more_for_one_gateway_is_said_for_it():
+    (general,) = found("  rules:\n" + rule(path(split("gone"))))
+    milder = dataclasses.replace(general, severity=Severity.WARNING)
+    own = dataclasses.replace(general, gateway="kourier")
+    assert unique([milder, own]) == (milder, own)
