@@ -144,11 +144,8 @@ def _default_path(path: HTTPIngressPath) -> HTTPIngressPath:
 
 
 def _sorted(headers: dict[str, str]) -> dict[str, str]:
-    return dict(sorted(headers.items(), key=_by_bytes)) if len(headers) > 1 else headers
-
-
-def _by_bytes(item: tuple[str, Any]) -> bytes:
-    return item[0].encode()
+    # by name: code point order is UTF-8 byte order, which is what Go sorts by
+    return dict(sorted(headers.items())) if len(headers) > 1 else headers
 
 
 def spec_json(spec: IngressSpec) -> dict[str, Any]:
@@ -192,8 +189,7 @@ def _path_json(path: HTTPIngressPath) -> dict[str, Any]:
     if path.rewrite_host:
         out["rewriteHost"] = path.rewrite_host
     if path.headers:
-        items = sorted(path.headers.items(), key=_by_bytes)
-        out["headers"] = {name: {"exact": match.exact} for name, match in items}
+        out["headers"] = {name: {"exact": path.headers[name].exact} for name in sorted(path.headers)}
     out["splits"] = [_split_json(s) for s in path.splits]
     if path.append_headers:
         out["appendHeaders"] = _sorted(path.append_headers)

@@ -13,7 +13,10 @@ from knet.routing.table import IngressTable, Route, VirtualHost, Visibility
 
 def effective(routes: Iterable[Route]) -> list[Route]:
     """Routes in the order in which they are tried."""
-    return sorted(routes, key=lambda r: -len((r.match.path or "/").encode()))
+    found = list(routes)
+    if len({r.match.path for r in found}) < 2:
+        return found
+    return sorted(found, key=lambda r: -len((r.match.path or "/").encode()))
 
 
 def rows_of(ingress: IngressTable, visibility: Visibility, host: str) -> list[VirtualHost]:

@@ -24,6 +24,9 @@ class Visibility(enum.StrEnum):
     EXTERNAL = "ext"
     INTERNAL = "int"
 
+    __hash__ = str.__hash__
+    """Enum's own is written in Python, and owners are looked up by visibility 20 times a KIngress."""
+
 
 @dataclass(frozen=True, slots=True)
 class Destination:
@@ -208,8 +211,9 @@ class RoutingTable:
     """Everything a backend needs.
 
     `owners` says which KIngress serves each (visibility, lower-case host); rows whose host another
-    KIngress owns are still in `ingresses`, and backends ask `owners` before they serve it.
-    `upstreams` and `certificates` hold what the rows refer to and exists.
+    KIngress owns are still in `ingresses`, and backends ask `owners` before they serve it; `contested`
+    lists all who claim a host that several do, the owner first. `upstreams` and `certificates` hold what
+    the rows refer to and exists; `users` counts the KIngresses that refer to each Service.
     """
 
     ingresses: Mapping[Key, IngressTable] = field(default_factory=dict)
@@ -217,3 +221,5 @@ class RoutingTable:
     upstreams: Mapping[Key, Upstream] = field(default_factory=dict)
     certificates: Mapping[Key, Certificate] = field(default_factory=dict)
     diagnostics: tuple[Diagnostic, ...] = ()
+    contested: Mapping[tuple[Visibility, str], tuple[Key, ...]] = field(default_factory=dict)
+    users: Mapping[Key, int] = field(default_factory=dict)

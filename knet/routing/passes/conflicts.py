@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from knet import checks
 from knet.errors import Diagnostic, ObjectRef
@@ -10,21 +10,29 @@ from knet.model.kingress import KIND
 from knet.routing.passes.hosts import normal
 from knet.routing.table import IngressTable, Key, Visibility
 
-Owners = dict[tuple[Visibility, str], Key]
+Claim = tuple[Visibility, str]
+Owners = Mapping[Claim, Key]
+Contested = Mapping[Claim, tuple[Key, ...]]
+"""Claims of more than one KIngress, with all who claim, the owner first."""
+
+_EXT, _INT = Visibility.EXTERNAL, Visibility.INTERNAL
 
 
-def claims(ingress: IngressTable) -> Iterator[tuple[Visibility, str, int]]:
-    """(visibility, host, rule) for every host it wants to serve.
+def claims(ingress: IngressTable) -> dict[Claim, int]:
+    """Every (visibility, host) it wants to serve, with the first rule that has it.
 
     The inner gateway serves the hosts of every rule, the outer one only external rules
     (facts/translation.md, kourier 1).
     """
+    found: dict[Claim, int] = {}
     for row in ingress.rows:
+        external = row.visibility is _EXT
         for host in row.hosts:
             name = normal(host)
-            if row.visibility is Visibility.EXTERNAL:
-                yield Visibility.EXTERNAL, name, row.rule
-            yield Visibility.INTERNAL, name, row.rule
+            if external:
+                found.setdefault((_EXT, name), row.rule)
+            found.setdefault((_INT, name), row.rule)
+    return found
 
 
 def seniority(ingress: IngressTable) -> tuple[bool, str, Key]:
@@ -33,17 +41,66 @@ def seniority(ingress: IngressTable) -> tuple[bool, str, Key]:
     return not created, created, ingress.key
 
 
-def arbitrate(ingresses: Iterable[IngressTable]) -> tuple[Owners, list[Diagnostic]]:
-    """The owner of every claimed (visibility, host), and what the losers are told."""
-    owners: Owners = {}
-    losers: dict[tuple[Key, str], tuple[IngressTable, int, Key]] = {}
+def arbitrate(ingresses: Iterable[IngressTable]) -> tuple[dict[Claim, Key], dict[Claim, tuple[Key, ...]]]:
+    """The owner of every claim, and the contested ones."""
+    owners: dict[Claim, Key] = {}
+    contested: dict[Claim, tuple[Key, ...]] = {}
     for ingress in sorted(ingresses, key=seniority):
         key = ingress.key
-        for visibility, host, rule in claims(ingress):
-            owner = owners.setdefault((visibility, host), key)
-            if owner != key:
-                losers.setdefault((key, host), (ingress, rule, owner))
-    return owners, [_lost(host, *found) for (_, host), found in losers.items()]
+        for claim in claims(ingress):
+            owner = owners.setdefault(claim, key)
+            if owner is not key:
+                contested[claim] = (*contested.get(claim, (owner,)), key)
+    return owners, contested
+
+
+def rearbitrate(
+    owners: Owners,
+    contested: Contested,
+    old: Mapping[Key, IngressTable],
+    new: Mapping[Key, IngressTable],
+    changed: Iterable[Key],
+) -> tuple[Owners, Contested]:
+    """What `arbitrate` says of `new`, from what it said of `old`; only claims of `changed` are looked at.
+
+    Where nobody claims anything else than before, the mappings come back as they are.
+    """
+    touched: dict[Claim, set[Key]] = {}
+    for key in changed:
+        before, after = old.get(key), new.get(key)
+        if before and after and _claims_alike(before, after):
+            continue
+        for claim in (claims(before) if before else {}) | (claims(after) if after else {}):
+            touched.setdefault(claim, set()).add(key)
+    if not touched:
+        return owners, contested
+    owners, contested = dict(owners), dict(contested)
+    for claim, keys in touched.items():
+        owner = owners.pop(claim, None)
+        rivals = {*contested.pop(claim, (owner,) if owner else ()), *keys}
+        still = [t for k in rivals if (t := new.get(k)) and (k not in keys or claim in claims(t))]
+        order = tuple(t.key for t in sorted(still, key=seniority))
+        if order:
+            owners[claim] = order[0]
+        if len(order) > 1:
+            contested[claim] = order
+    return owners, contested
+
+
+def findings(contested: Contested, ingresses: Mapping[Key, IngressTable]) -> tuple[Diagnostic, ...]:
+    """What the losers are told, once for each host."""
+    losers: dict[tuple[tuple[bool, str, Key], str], tuple[IngressTable, int, Key]] = {}
+    for claim, (owner, *rest) in contested.items():
+        for key in rest:
+            loser = ingresses[key]
+            losers[seniority(loser), claim[1]] = (loser, claims(loser)[claim], owner)
+    return tuple(_lost(host, *found) for (_, host), found in sorted(losers.items(), key=lambda i: i[0]))
+
+
+def _claims_alike(one: IngressTable, other: IngressTable) -> bool:
+    return one.origin.created == other.origin.created and [(r.visibility, r.hosts) for r in one.rows] == [
+        (r.visibility, r.hosts) for r in other.rows
+    ]
 
 
 def _lost(host: str, loser: IngressTable, rule: int, owner: Key) -> Diagnostic:
@@ -56,8 +113,6 @@ def _lost(host: str, loser: IngressTable, rule: int, owner: Key) -> Diagnostic:
     )
 
 
-def served_hosts(
-    ingress: IngressTable, owners: Mapping[tuple[Visibility, str], Key]
-) -> frozenset[tuple[Visibility, str]]:
+def served_hosts(ingress: IngressTable, owners: Owners) -> frozenset[Claim]:
     """The (visibility, host) pairs that this KIngress owns."""
-    return frozenset((v, h) for v, h, _ in claims(ingress) if owners.get((v, h)) == ingress.key)
+    return frozenset(claim for claim in claims(ingress) if owners.get(claim) == ingress.key)

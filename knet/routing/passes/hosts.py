@@ -10,7 +10,9 @@ def normal(host: str) -> str:
     name = host.lower()
     if name.startswith("["):
         return name.partition("]")[0] + "]"
-    return name.partition(":")[0].removesuffix(".")
+    if ":" in name:
+        name = name.partition(":")[0]
+    return name.removesuffix(".")
 
 
 def expand(host: str) -> tuple[str, ...]:

@@ -1,46 +1,91 @@
-"""KIngress rules to rows: paths, header matches, splits, header edits, host rewrites, redirects."""
+"""KIngress rules to rows: paths, header matches, splits, header edits, host rewrites, redirects.
+
+The rules of one KIngress mostly repeat the same splits, so equal splits, matches and header edits are made
+once and shared: backends may use their identity to serialise them once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from knet.model.kingress import CLUSTER_LOCAL, HTTPIngressPath, IngressBackendSplit, IngressRule, KIngress
+from knet.model.kingress import CLUSTER_LOCAL, HASH_OVERRIDE, HTTPIngressPath, IngressRule, KIngress
+from knet.routing.passes.probes import with_hash
 from knet.routing.table import Destination, Headers, Route, RouteMatch, Split, VirtualHost, Visibility
 
 REDIRECTED = "Redirected"
 
 
-def make_rows(ingress: KIngress) -> tuple[VirtualHost, ...]:
-    """One row for each rule, in order, with the routes as written."""
-    redirected = ingress.spec.http_option == REDIRECTED
-    return tuple(_row(i, rule, redirected) for i, rule in enumerate(ingress.spec.rules))
+def make_rows(ingress: KIngress, probe_hash: str) -> tuple[VirtualHost, ...]:
+    """One row for each rule, in order: probe copies of its routes (`probes`), then the routes as written."""
+    maker = _RowMaker(ingress.spec.http_option == REDIRECTED, probe_hash)
+    return tuple([maker.row(i, rule) for i, rule in enumerate(ingress.spec.rules)])
 
 
-def _row(index: int, rule: IngressRule, redirected: bool) -> VirtualHost:
-    visibility = Visibility.INTERNAL if rule.visibility == CLUSTER_LOCAL else Visibility.EXTERNAL
-    redirect = redirected and visibility is Visibility.EXTERNAL
-    paths = rule.http.paths if rule.http else ()
-    routes = tuple(_route(index, j, path, redirect) for j, path in enumerate(paths))
-    return VirtualHost(rule.hosts, visibility, routes, index, bool(rule.visibility))
+class _RowMaker:
+    """Makes the rows of one KIngress; holds what they share."""
+
+    __slots__ = ("_hash", "_headers", "_matches", "_redirected", "_splits")
+
+    def __init__(self, redirected: bool, probe_hash: str) -> None:
+        self._redirected = redirected
+        self._hash = probe_hash
+        self._headers: dict[tuple[Headers, str], Headers] = {}
+        self._matches: dict[tuple[str, Headers], RouteMatch] = {}
+        self._splits: dict[object, tuple[Split, ...]] = {}
+
+    def row(self, index: int, rule: IngressRule) -> VirtualHost:
+        visibility = Visibility.INTERNAL if rule.visibility == CLUSTER_LOCAL else Visibility.EXTERNAL
+        redirect = self._redirected and visibility is Visibility.EXTERNAL
+        copies: list[Route] = []
+        written: list[Route] = []
+        for j, path in enumerate(rule.http.paths if rule.http else ()):
+            splits = self._shared_splits(path)
+            matched = tuple(sorted([(n, m.exact) for n, m in path.headers.items()])) if path.headers else ()
+            edits = sorted_headers(path.append_headers)
+            for into, wanted, sets, probe in (
+                (copies, self._with(matched, HASH_OVERRIDE), self._with(edits, self._hash), True),
+                (written, matched, edits, False),
+            ):
+                match = self._match(path.path, wanted)
+                into.append(Route(match, splits, sets, path.rewrite_host, index, j, redirect, probe))
+        return VirtualHost(rule.hosts, visibility, (*copies, *written), index, bool(rule.visibility))
+
+    def _match(self, path: str, headers: Headers) -> RouteMatch:
+        key = (path, headers)
+        found = self._matches.get(key)
+        if found is None:
+            found = self._matches[key] = RouteMatch(path, headers)
+        return found
+
+    def _with(self, headers: Headers, value: str) -> Headers:
+        key = (headers, value)
+        found = self._headers.get(key)
+        if found is None:
+            found = self._headers[key] = with_hash(headers, value)
+        return found
+
+    def _shared_splits(self, path: HTTPIngressPath) -> tuple[Split, ...]:
+        key = tuple(
+            [
+                (s.service_namespace, s.service_name, s.service_port, s.percent, *s.append_headers.items())
+                for s in path.splits
+            ]
+        )
+        found = self._splits.get(key)
+        if found is None:
+            found = self._splits[key] = _make_splits(path)
+        return found
 
 
-def _route(rule: int, index: int, path: HTTPIngressPath, redirect: bool) -> Route:
+def _make_splits(path: HTTPIngressPath) -> tuple[Split, ...]:
     lone = len(path.splits) == 1
-    return Route(
-        RouteMatch(path.path, tuple(sorted((n, m.exact) for n, m in path.headers.items()))),
-        tuple(_split(s, lone) for s in path.splits),
-        sorted_headers(path.append_headers),
-        path.rewrite_host,
-        rule,
-        index,
-        redirect,
-    )
-
-
-def _split(split: IngressBackendSplit, lone: bool) -> Split:
-    where = Destination(split.service_namespace, split.service_name, split.service_port)
-    implicit = lone and not split.percent
-    return Split(where, 100 if implicit else split.percent, sorted_headers(split.append_headers), implicit)
+    made = []
+    for split in path.splits:
+        where = Destination(split.service_namespace, split.service_name, split.service_port)
+        implicit = lone and not split.percent
+        weight = 100 if implicit else split.percent
+        made.append(Split(where, weight, sorted_headers(split.append_headers), implicit))
+    return tuple(made)
 
 
 def sorted_headers(headers: Mapping[str, str]) -> Headers:
