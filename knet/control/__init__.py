@@ -1,0 +1,1 @@
+"""Shells with loops: what changes in the world → what gateways are given."""
