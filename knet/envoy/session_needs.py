@@ -1,0 +1,73 @@
+"""What has to be on the client before a resource may be sent (make before break)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from knet.envoy.session_messages import Refusal
+from knet.envoy.snapshot import CLUSTER, ENDPOINT, ROUTE, SCOPE, Ref, Resource, Snapshot
+from knet.envoy.subscriptions import Subscription
+
+
+class Needs:
+    """Reads a session's subscriptions; `remembered` are refusals on earlier streams of the client.
+
+    What the client never asked for on this stream is none of ours: it has it from elsewhere or asks
+    when it knows the name. Only one that resumes (`resumed`) may yet ask for its clusters: Envoy does
+    so last while one is warming. Endpoints and secrets follow what names them.
+    """
+
+    def __init__(self, subscriptions: Mapping[str, Subscription], remembered: Mapping[Ref, Refusal]) -> None:
+        self._subscriptions = subscriptions
+        self._remembered = remembered
+        self.resumed = False
+
+    def missing(self, snapshot: Snapshot, type_url: str, want: Resource) -> set[Ref]:
+        """Everything that stands between `want` and the client, directly or through what it names."""
+        found: set[Ref] = set()
+        for ref in want.references or ():
+            if ref[0] == CLUSTER:
+                found |= self._cold(ref)
+            elif ref[0] == ROUTE and type_url == SCOPE:
+                found |= self._undeliverable(snapshot, ref)
+        return found
+
+    def unloaded_routes(self, want: Resource) -> list[Ref]:
+        """RouteConfigurations that `want` names and the client does not have."""
+        return [ref for ref in want.references or () if ref[0] == ROUTE and not self._has(ref)]
+
+    def _has(self, ref: Ref) -> bool:
+        sub = self._subscriptions.get(ref[0])
+        return sub is not None and ref[1] in sub.held and not sub.departing(ref[1])
+
+    def _cold(self, cluster: Ref) -> set[Ref]:
+        """The cluster if the client does not have it, and those of its endpoints that it lacks."""
+        sub = self._subscriptions.get(CLUSTER)
+        if sub is None:
+            later = self.resumed or ENDPOINT in self._subscriptions
+            return {cluster} if later else set()
+        if not sub.wants(cluster[1]):
+            return set()
+        known = sub.held.get(cluster[1]) or sub.sent(cluster[1])
+        endpoints = {ref for ref in known.references or () if ref[0] == ENDPOINT} if known else set()
+        lacking = {ref for ref in endpoints if not self._has(ref)}
+        if self._has(cluster):
+            return lacking
+        # a client that took the endpoints has the cluster, though it may not say so before others are warm
+        taken = known is not None and endpoints and not lacking
+        return set() if taken else {cluster, *lacking}
+
+    def _undeliverable(self, snapshot: Snapshot, route: Ref) -> set[Ref]:
+        """Empty if the client has this RouteConfiguration or would get it as soon as it asks."""
+        if self._has(route):
+            return set()
+        want = snapshot.get(*route)
+        if want is None or self._refused(route, want):
+            return {route}
+        missing = self.missing(snapshot, ROUTE, want)
+        return missing | {route} if missing else missing
+
+    def _refused(self, ref: Ref, want: Resource) -> bool:
+        sub = self._subscriptions.get(ref[0])
+        refusal = sub.refused.get(ref[1]) if sub else self._remembered.get(ref)
+        return refusal is not None and refusal.version == want.version
