@@ -14,7 +14,9 @@ from knet.routing.table import Key, RoutingTable
 from knet.routing.world import World
 
 if TYPE_CHECKING:
+    from knet.backends.decided import Decided
     from knet.backends.kourier.settings import Settings
+    from knet.routing.match import Request
 
 
 class Kourier:
@@ -43,6 +45,12 @@ class Kourier:
         from knet.backends.kourier.ready import ready
 
         return ready(rendered, observed)
+
+    def decide(self, rendered: Rendered, settings: Settings, request: Request) -> Decided:  # noqa: ARG002
+        """What Envoy does with a request, given these resources."""
+        from knet.backends.kourier.decide import decide
+
+        return decide(self.documents(rendered), request)
 
     def documents(self, rendered: Rendered) -> dict[str, list[dict[str, Any]]]:
         """The sections as lists of protojson resources, sorted by name; hashes stand for secrets."""

@@ -1,0 +1,32 @@
+"""What `knet explain` says of a gateway agrees with the oracle, or the backend has said why not."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from knet.backends import registry
+from knet.backends.decided import Explains, of_decision
+from knet.routing.build import build
+from knet.routing.match import decide
+from strategies import requests, worlds
+
+GATEWAYS = ("istio", "contour", "kourier")
+
+
+@pytest.mark.parametrize("gateway", GATEWAYS)
+@given(data=st.data())
+def test_a_gateway_does_what_the_table_says_or_says_that_it_does_not(gateway, data):
+    backend = registry.load(gateway)
+    assert isinstance(backend, Explains)
+    world = data.draw(worlds(gateway))
+    table = build(world, backend.ingress_class)
+    settings, _ = backend.settings(world)
+    rendered = backend.render(table, settings)
+    request = data.draw(requests(world))
+    wanted = decide(table, request)
+    found = backend.decide(rendered, settings, request)
+    told = {d.about.name for d in rendered.diagnostics if d.about}
+    if not told & {name for _, name in table.ingresses}:
+        assert found.agrees(of_decision(wanted)), found
