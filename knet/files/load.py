@@ -36,6 +36,9 @@ class Entry:
     column: int = 0
 
 
+NOWHERE = Source("")
+
+
 class Cache:
     """Entries by content digest. Give one to both loads of a diff, and what is equal is read once."""
 
@@ -96,24 +99,29 @@ def assemble(
     sources: dict[ObjectRef, Place] = {}
     invalid: set[ObjectRef] = set()
     passed_over: Counter[str] = Counter()
-    diagnostics = list(found)
+    findings: list[tuple[Diagnostic, Place]] = []
     for file in files:
         for entry in cache.entries[file.digest]:
-            where = Place(file.name, entry.line, entry.item)
-            diagnostics += _placed(file, where, entry)
+            where = Place(file.name, entry.line, entry.item, entry.column)
+            findings += [(_weighed(f, file), where) for f in entry.findings]
             if entry.passed_over:
                 passed_over[entry.passed_over] += 1
             if entry.made is None:
                 continue
             ref = entry.made.ref
             if ref in objects:
-                diagnostics.append(_twice(ref, sources[ref], file, where))
+                findings.append((_twice(ref, sources[ref]), where))
                 continue
             objects[ref], sources[ref] = entry.made, where
             if errors(entry.findings):
                 invalid.add(ref)
     names = {file.name: file for file in files}
-    return Loaded(objects, sources, names, tuple(diagnostics), frozenset(invalid), passed_over)
+    spots = place.find({n: f.content for n, f in names.items()}, [(where, f.field) for f, where in findings])
+    placed = sorted(
+        (f.at(source) for (f, _), source in zip(findings, spots, strict=True)),
+        key=lambda d: d.source or NOWHERE,
+    )
+    return Loaded(objects, sources, names, (*found, *placed), frozenset(invalid), passed_over)
 
 
 def _fill(cache: Cache, files: Sequence[File], jobs: int | None, progress: Progress | None) -> None:
@@ -180,29 +188,15 @@ def _mend(message: str, path: str) -> str:
     return "write Enabled, Redirected, or leave it out"
 
 
-def _placed(file: File, where: Place, entry: Entry) -> Iterator[Diagnostic]:
-    """An entry's findings with their places in this file."""
-    if not entry.findings:
-        return
-    if entry.column:
-        for finding in entry.findings:
-            yield finding.at(Source(file.name, entry.line, entry.column))
-        return
-    spots = place.find(file.content, where, [f.field for f in entry.findings])
-    for source, finding in sorted(zip(spots, entry.findings, strict=True), key=lambda pair: pair[0]):
-        # whoever names a file means it to be read; a directory may hold other YAML
-        stray = finding.check is checks.NOT_AN_OBJECT and file.explicit
-        yield replace(finding, source=source, severity=Severity.ERROR if stray else finding.severity)
+def _weighed(finding: Diagnostic, file: File) -> Diagnostic:
+    """Whoever names a file means it to be read; a directory may hold other YAML."""
+    stray = finding.check is checks.NOT_AN_OBJECT and file.explicit
+    return replace(finding, severity=Severity.ERROR) if stray else finding
 
 
-def _twice(ref: ObjectRef, first: Place, file: File, where: Place) -> Diagnostic:
-    return checks.DUPLICATE_OBJECT(
-        f"it stands at {first.file}:{first.line} already, and that one counts",
-        about=ref,
-        field="metadata.name",
-        source=place.find(file.content, where, ["metadata.name"])[0],
-        hint="remove one of the two",
-    )
+def _twice(ref: ObjectRef, first: Place) -> Diagnostic:
+    message = f"it stands at {first.file}:{first.line} already, and that one counts"
+    return checks.DUPLICATE_OBJECT(message, about=ref, field="metadata.name", hint="remove one of the two")
 
 
 def locate(
@@ -218,14 +212,9 @@ def locate(
     """
     given = list(diagnostics)
     targets = [_target(d, loaded, parents or {}) for d in given]
-    wanted: dict[Place, list[str]] = {}
-    for target in filter(None, targets):
-        wanted.setdefault(target[0], []).append(target[1])
-    spots: dict[tuple[Place, str], Source] = {}
-    for where, fields in wanted.items():
-        found = place.find(loaded.files[where.file].content, where, fields)
-        spots |= {(where, name): source for name, source in zip(fields, found, strict=True)}
-    return tuple(d.at(spots[t]) if t else d for d, t in zip(given, targets, strict=True))
+    contents = {name: file.content for name, file in loaded.files.items()}
+    spots = iter(place.find(contents, [t for t in targets if t]))
+    return tuple(d.at(next(spots)) if t else d for d, t in zip(given, targets, strict=True))
 
 
 def _target(

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from knet.errors import Source
 from knet.text import yaml
 
 MARKER = re.compile(rb"^---(?=[ \t\r\n]|$)", re.MULTILINE)
-_DIRECTIVE = re.compile(rb"^%", re.MULTILINE)
+_DIRECTIVE = re.compile(rb"^%[A-Z]+ ", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An object in a file: the line its document starts on, and its path in a List (`items[3]`)."""
+    """An object in a file: the line its document starts on, and its path in a List (`items[3]`).
+
+    With a `column` it is a spot already: nothing in it is looked for.
+    """
 
     file: str
     line: int
     item: str = ""
+    column: int = 0
 
 
 def split(content: bytes) -> Iterator[tuple[int, bytes]]:
@@ -37,32 +42,29 @@ def split(content: bytes) -> Iterator[tuple[int, bytes]]:
         lines += piece.count(b"\n")
 
 
-def find(content: bytes, place: Place, fields: Sequence[str]) -> list[Source]:
-    """The Source of each field of an object; of the object's start where the field is not found."""
-    piece, before = _piece(content, place.line)
-    paths = [".".join(p for p in (place.item, field) if p) for field in fields]
-    try:
-        spots = _spots(piece, place.line - before, paths)
-    except yaml.YamlError:
-        # JSON that is no YAML (surrogate pairs, concatenated values): the object's first line
-        return [Source(place.file, place.line, 1) for _ in fields]
-    return [Source(place.file, line + before, column) for line, column in spots]
+def find(contents: Mapping[str, bytes], wanted: Sequence[tuple[Place, str]]) -> list[Source]:
+    """The Source of each (object, field); of the object's start where the field is not found.
 
-
-def _piece(content: bytes, line: int) -> tuple[bytes, int]:
-    best = (content, 0)
-    for before, piece in split(content):
-        if before >= line:
-            break
-        best = (piece, before)
-    return best
-
-
-def _spots(piece: bytes, line: int, paths: list[str]) -> list[tuple[int, int]]:
-    """Positions in the document of a piece that starts on `line`."""
-    index = 0
-    while True:
-        start, *spots = yaml.positions(piece, index, "", *paths)
-        if start[0] >= line:
-            return spots
-        index += 1
+    `contents` holds the files by name. A document is composed once, however much is asked of it.
+    """
+    by_document: dict[tuple[str, int], list[int]] = {}
+    for i, (place, _) in enumerate(wanted):
+        if not place.column:
+            by_document.setdefault((place.file, place.line), []).append(i)
+    cuts: dict[str, tuple[list[int], list[bytes]]] = {}
+    found = {i: Source(p.file, p.line, p.column) for i, (p, _) in enumerate(wanted) if p.column}
+    for (file, line), asked in by_document.items():
+        if file not in cuts:
+            pieces = list(split(contents[file]))
+            cuts[file] = [before for before, _ in pieces], [piece for _, piece in pieces]
+        lines, texts = cuts[file]
+        at = max(bisect_left(lines, line) - 1, 0)
+        paths = [".".join(p for p in (wanted[i][0].item, wanted[i][1]) if p) for i in asked]
+        try:
+            spots = yaml.positions(texts[at], line - lines[at], *paths)
+            sources = [Source(file, row + lines[at], column) for row, column in spots]
+        except yaml.YamlError:
+            # JSON that is no YAML (surrogate pairs, concatenated values): the object's first line
+            sources = [Source(file, line, 1) for _ in asked]
+        found |= dict(zip(asked, sources, strict=True))
+    return [found[i] for i in range(len(wanted))]

@@ -230,16 +230,17 @@ def load_all(text: str | bytes) -> list[Document]:
 _STEP = re.compile(r"\[(\d+)\]|\[([^\]]*)\]|\.?([^.\[\]]+)")
 
 
-def positions(text: str | bytes, index: int, *paths: str) -> list[tuple[int, int]]:
-    """Where `paths` (such as `spec.rules[0].hosts[1]`) stand in document `index` of a stream.
+def positions(text: str | bytes, line: int, *paths: str) -> list[tuple[int, int]]:
+    """Where `paths` (such as `spec.rules[0].hosts[1]`) stand in the first document on or after `line`.
 
     A path that is not there gives its nearest parent that is; map keys with dots are found by the
-    longest key that fits. Lines and columns count from 1. Raises `YamlError` if the text is broken.
+    longest key that fits. Lines and columns count from 1. Raises `YamlError` if the text is broken or
+    has no such document.
     """
-    for i, node in enumerate(_nodes(text)):
-        if i == index:
+    for node in _nodes(text):
+        if node.start_mark.line + 1 >= line:
             return [_position(node, path) for path in paths]
-    raise YamlError(f"no document {index}")
+    raise YamlError(f"no document on line {line}")
 
 
 def _position(node: Any, path: str) -> tuple[int, int]:

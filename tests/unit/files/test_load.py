@@ -9,6 +9,7 @@ import pytest
 from knet.errors import ObjectRef
 from knet.files import Cache, load
 from knet.model import core, kingress
+from knet.text import yaml
 
 SERVICE = "apiVersion: v1\nkind: Service\nmetadata:\n  name: {}\n"
 
@@ -256,3 +257,15 @@ def test_progress_hears_all_bytes(tmp_path):
 def test_a_services_cluster_ip_is_read():
     loaded = read(SERVICE.format("a") + "spec: {clusterIP: 10.0.0.1}\n")
     assert loaded.of(core.Service)[0].spec.cluster_ip == "10.0.0.1"
+
+
+def test_a_document_is_composed_once_for_all_its_findings(monkeypatch):
+    items = "".join(
+        f"- {{apiVersion: v1, kind: Service, metadata: {{name: s{i}, x: 1}}}}\n" for i in range(50)
+    )
+    text = "apiVersion: v1\nkind: List\nitems:\n" + items
+    seen = []
+    real = yaml._nodes
+    monkeypatch.setattr(yaml, "_nodes", lambda content: seen.append(1) or real(content))
+    assert [d.source.line for d in read(text).diagnostics] == list(range(4, 54))
+    assert len(seen) == 2

@@ -121,4 +121,4 @@ spec:
     ],
 )
 def test_positions_are_those_of_the_key_or_its_nearest_parent(path, place):
-    assert positions(TEXT, 1, path) == [place]
+    assert positions(TEXT, 2, path) == [place]
