@@ -11,7 +11,7 @@ from knet.envoy.build.filters import AUTHZ_CLUSTER
 from knet.envoy.build.hcm import TRACING_CLUSTER
 from knet.envoy.build.listeners import Bind, Chain, http_listener, https_listener
 from knet.envoy.build.routes import status_configuration
-from knet.envoy.build.scopes import scope, scope_name
+from knet.envoy.build.scopes import Scopes
 from knet.errors import Diagnostic
 from knet.routing.table import Certificate, RoutingTable, Visibility
 
@@ -24,7 +24,7 @@ def gateway_resources(table: RoutingTable, settings: Settings) -> tuple[Sections
     listeners, problems = _listeners(table, settings)
     return {
         "listeners": listeners,
-        "scopedRoutes": {scope_name("int", STATUS_HOST): scope("int", STATUS_HOST, STATUS_CONFIGURATION)},
+        "scopedRoutes": dict([Scopes(STATUS_CONFIGURATION).of("int", STATUS_HOST)]),
         "routes": {STATUS_CONFIGURATION: status_configuration(STATUS_CONFIGURATION, STATUS_HOST)},
         "clusters": _clusters(settings),
         "secrets": _secrets(settings),

@@ -10,11 +10,11 @@ from knet.backends.kourier.legal import header_problem, host_problem, host_value
 from knet.backends.kourier.upstreams import Cluster, Clusters
 from knet.backends.kourier.vhosts import VirtualHosts
 from knet.envoy.build.routes import route_configuration
-from knet.envoy.build.scopes import scope, scope_name
+from knet.envoy.build.scopes import Scopes
 from knet.errors import Check, Diagnostic, ObjectRef
 from knet.model.kingress import KIND
 from knet.routing.passes.tls import select
-from knet.routing.table import IngressTable, Key, Route, RoutingTable, VirtualHost, Visibility
+from knet.routing.table import IngressTable, Key, Route, RoutingTable, Visibility
 
 EXT, INT = Visibility.EXTERNAL, Visibility.INTERNAL
 Owners = Mapping[tuple[Visibility, str], Key]
@@ -30,6 +30,20 @@ class Made:
     secrets: tuple[Key, ...] = ()
     diagnostics: list[Diagnostic] = field(default_factory=list)
     refused: bool = False
+
+
+class _Configuration:
+    """A RouteConfiguration in the making: hosts grouped by the rules they are in."""
+
+    __slots__ = ("groups", "name", "scopes")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.scopes = Scopes(name)
+        self.groups: dict[tuple[int, ...], list[str]] = {}
+
+    def add(self, rules: tuple[int, ...], host: str) -> None:
+        self.groups.setdefault(rules, []).append(host)
 
 
 class Translator:
@@ -56,32 +70,31 @@ class Translator:
         A host that is in rules of both visibilities means something else inside: its inner virtual
         host is in a RouteConfiguration of its own.
         """
-        key = ingress.key
-        config = f"rc/{key[0]}/{key[1]}"
-        common: dict[tuple[int, ...], list[str]] = {}
-        inner: dict[tuple[int, ...], list[str]] = {}
+        key, owners, rows = ingress.key, self._owners, ingress.rows
+        name = f"rc/{key[0]}/{key[1]}"
+        common = _Configuration(name)
+        inner = _Configuration(name + "/int")
         for host, rules in self._served(ingress, made).items():
-            outer = tuple(i for i in rules if ingress.rows[i].visibility is EXT)
-            if outer and self._owners.get((EXT, host)) == key:
-                made.scopes[scope_name("ext", host)] = scope("ext", host, config)
-                common.setdefault(outer, []).append(host)
-            if self._owners.get((INT, host)) == key:
-                differs = outer and outer != rules
-                made.scopes[scope_name("int", host)] = scope(
-                    "int", host, config + "/int" if differs else config
-                )
-                if differs:
-                    inner.setdefault(rules, []).append(host)
-                elif not outer or self._owners.get((EXT, host)) != key:
-                    common.setdefault(rules, []).append(host)
+            outer = tuple([i for i in rules if rows[i].visibility is EXT])
+            outside = bool(outer) and owners.get((EXT, host)) == key
+            if outside:
+                scope, body = common.scopes.of("ext", host)
+                made.scopes[scope] = body
+                common.add(outer, host)
+            if owners.get((INT, host)) == key:
+                into = inner if outer and outer != rules else common
+                scope, body = into.scopes.of("int", host)
+                made.scopes[scope] = body
+                if not outside or into is inner:
+                    into.add(rules, host)
         shared = self._hosts.of(ingress)
-        for name, groups in ((config, common), (config + "/int", inner)):
-            if groups:
-                made.routes[name] = route_configuration(
-                    name,
+        for config in (common, inner):
+            if config.groups:
+                made.routes[config.name] = route_configuration(
+                    config.name,
                     [
-                        shared.virtual_host(sorted(hosts), [ingress.rows[i] for i in rules])
-                        for rules, hosts in groups.items()
+                        shared.virtual_host(sorted(hosts), [rows[i] for i in rules])
+                        for rules, hosts in config.groups.items()
                     ],
                 )
 
@@ -111,17 +124,28 @@ class Translator:
 
     def _check_splits(self, ingress: IngressTable, made: Made) -> None:
         """Finds the clusters of all splits; one without endpoints leaves the KIngress out, as upstream."""
-        for row, route in _written(ingress):
-            plain = bool(route.host_rewrite)
-            where = f"spec.rules[{row.rule}].http.paths[{route.path}]"
-            for i, split in enumerate(route.splits):
-                cluster = self._clusters.find(split.destination, plain=plain)
-                made.clusters[cluster.name] = cluster
-                for finding, fatal in ((cluster.problem, True), (cluster.warning, False)):
-                    if finding:
-                        _tell(made, ingress, *finding, f"{where}.splits[{i}]", fatal=fatal)
-            for problem, check, place in _route_problems(route):
-                _tell(made, ingress, check, problem, where + place, fatal=True)
+        seen: set[tuple[int, int, int, str]] = set()
+        for row in ingress.rows:
+            for route in row.routes:
+                # rows share equal parts (`routing.passes.rows`), and probe copies have those of their originals
+                parts = (id(route.splits), id(route.match), id(route.set_headers), route.host_rewrite)
+                if route.probe or parts in seen:
+                    continue
+                seen.add(parts)
+                where = f"spec.rules[{row.rule}].http.paths[{route.path}]"
+                self._find_clusters(ingress, made, route, where)
+                for problem, check, place in _route_problems(route):
+                    _tell(made, ingress, check, problem, where + place, fatal=True)
+
+    def _find_clusters(self, ingress: IngressTable, made: Made, route: Route, where: str) -> None:
+        plain = bool(route.host_rewrite)
+        for i, split in enumerate(route.splits):
+            cluster = self._clusters.find(split.destination, plain=plain)
+            made.clusters[cluster.name] = cluster
+            if cluster.problem:
+                _tell(made, ingress, *cluster.problem, f"{where}.splits[{i}]", fatal=True)
+            if cluster.warning:
+                _tell(made, ingress, *cluster.warning, f"{where}.splits[{i}]")
 
     def _check_secrets(self, ingress: IngressTable, made: Made) -> None:
         """Missing or unusable Secrets of TLS entries that serve a rule leave the KIngress out."""
@@ -137,14 +161,6 @@ class Translator:
             elif held.problem:
                 _tell(made, ingress, checks.BAD_SECRET, f"{secret}: {held.problem}", where, fatal=True)
         made.secrets = tuple(dict.fromkeys(e.secret for _, e in sorted(used.items())))
-
-
-def _written(ingress: IngressTable) -> Iterator[tuple[VirtualHost, Route]]:
-    """The routes as written: each probe copy has the splits of its original."""
-    for row in ingress.rows:
-        for route in row.routes:
-            if not route.probe:
-                yield row, route
 
 
 def _route_problems(route: Route) -> Iterator[tuple[str, Check, str]]:

@@ -13,9 +13,13 @@ from knet.backends.kourier.upstreams import Clusters
 from knet.backends.kourier.vhosts import VirtualHosts
 from knet.envoy.build import secrets
 from knet.errors import Diagnostic, ObjectRef
+from knet.routing.build import in_bulk
 from knet.routing.table import IngressTable, Key, RoutingTable
 
 SECTIONS = ("listeners", "scopedRoutes", "routes", "clusters", "endpoints", "secrets")
+
+_OWN = ("scopedRoutes", "routes")
+"""What no two KIngresses share."""
 
 
 def render(table: RoutingTable, settings: Settings, changed: frozenset[Key] | None = None) -> Rendered:
@@ -30,8 +34,9 @@ def render(table: RoutingTable, settings: Settings, changed: frozenset[Key] | No
     for section, found in own.items():
         out.resources[section].update(found)
     out.diagnostics += problems
-    for ingress in _wanted(table, changed):
-        out.add(ingress.key, translator.translate(ingress))
+    with in_bulk():
+        for ingress in _wanted(table, changed):
+            out.add(ingress.key, translator.translate(ingress))
     return Rendered((), out.resources, out.parents, frozenset(out.left_out), tuple(out.diagnostics), out.uses)
 
 
@@ -57,23 +62,24 @@ class _Collected:
             self.left_out.add(key)
             return
         used: dict[str, tuple[str, ...]] = {}
-        for section, found in self._sections(made).items():
-            self.resources[section].update(found)
-            for name in found:
-                self.parents.setdefault((section, name), key)
-            used[section] = tuple(found)
+        clusters = {name: c.cluster for name, c in made.clusters.items()}
+        endpoints = {name: c.endpoints for name, c in made.clusters.items() if c.endpoints is not None}
+        for section, found in (
+            ("scopedRoutes", made.scopes),
+            ("routes", made.routes),
+            ("clusters", clusters),
+            ("endpoints", endpoints),
+            ("secrets", {"/".join(secret): self._secret(secret) for secret in made.secrets}),
+        ):
+            if found:
+                self.resources[section].update(found)
+                if section in _OWN:
+                    self.parents.update({(section, name): key for name in found})
+                else:
+                    for name in found:
+                        self.parents.setdefault((section, name), key)
+                used[section] = tuple(found)
         self.uses[key] = used
-
-    def _sections(self, made: Made) -> dict[str, dict[str, bytes]]:
-        found = {
-            "scopedRoutes": made.scopes,
-            "routes": made.routes,
-            "clusters": {name: c.cluster for name, c in made.clusters.items()},
-            "endpoints": {name: c.endpoints for name, c in made.clusters.items() if c.endpoints is not None},
-        }
-        if made.secrets:
-            found["secrets"] = {"/".join(secret): self._secret(secret) for secret in made.secrets}
-        return found
 
     def _secret(self, key: Key) -> bytes:
         held = self.table.certificates[key]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from knet import checks
@@ -75,7 +74,7 @@ class Clusters:
                 said = f'{service} has the external name "{target.host}", which is no DNS name'
                 return Cluster(problem=(checks.MISSING_BACKEND, said))
             return Cluster(name, dns_cluster(name, target, h2=h2, tls=tls), warning=warning)
-        addresses = sorted(_addresses(upstream, port))
+        addresses = _addresses(upstream, port)
         usable = [pair for pair in addresses if is_address(pair[0])]
         if len(usable) < len(addresses):
             if not usable:
@@ -129,19 +128,22 @@ def _is_h2c(upstream: Upstream, port: UpstreamPort | None) -> bool:
     return port.name in H2C_NAMES or port.app_protocol == H2C_PROTOCOL
 
 
-def _addresses(upstream: Upstream, port: UpstreamPort | None) -> Iterator[tuple[str, int]]:
-    """Every ready (address, port), each once."""
-    found = {(a, _port(group, port)) for group in upstream.groups for a in group.addresses}
-    return iter(found)
+def _addresses(upstream: Upstream, port: UpstreamPort | None) -> list[tuple[str, int]]:
+    """Every ready (address, port), each once, sorted as text."""
+    found: set[tuple[str, int]] = set()
+    for group in upstream.groups:
+        number = _port(group, port)
+        found.update([(address, number) for address in group.addresses])
+    return sorted(found)
 
 
 def _port(group: EndpointGroup, port: UpstreamPort | None) -> int:
     """Where the pods of one slice listen: its port of that name, else the number that the Service says."""
     if port is None:
         return FALLBACK_PORT
-    named = next((n for name, n in group.ports if name == port.name and 0 < n < 65536), 0)
-    if named:
-        return named
+    for name, number in group.ports:
+        if name == port.name and 0 < number < 65536:
+            return number
     target = port.target if isinstance(port.target, int) else 0
     return target if 0 < target < 65536 else _legal(port.number)
 

@@ -40,9 +40,9 @@ class IngressHosts:
     def __init__(self, shared: VirtualHosts, ingress: IngressTable) -> None:
         self._shared = shared
         self._ingress = ingress
-        # splits are shared between routes, and live as long as the KIngress: their identity is the key
+        # parts are shared between routes and live as long as the KIngress: their identities are the key
+        self._routes: dict[tuple[int, int, int, str], bytes] = {}
         self._actions: dict[tuple[int, str], bytes] = {}
-        self._edits: dict[Headers, bytes] = {}
 
     def virtual_host(self, hosts: list[str], rows: Sequence[VirtualHost]) -> bytes:
         """The virtual host of some hosts that have the same rows.
@@ -50,35 +50,39 @@ class IngressHosts:
         Where every route is a redirect and some route takes any request, Envoy's require_tls says it all;
         elsewhere each redirect is a route of its own in front of the one that serves https.
         """
-        routes = effective(r for row in rows for r in row.routes)
-        everywhere = _takes_all(routes) and all(map(self._redirects, routes))
+        routes = effective(rows[0].routes if len(rows) == 1 else [r for row in rows for r in row.routes])
+        redirected = [r for r in routes if r.redirect and not self._is_challenge(r)]
+        everywhere = bool(redirected) and len(redirected) == len(routes) and _takes_all(routes)
         made: list[bytes] = []
         for route in routes:
-            if not everywhere and self._redirects(route):
+            if redirected and not everywhere and route in redirected:
                 plain = build.match(route.match.path, route.match.headers, plain_http=True)
                 made.append(build.redirect(plain))
             made.append(self._forward(route))
         authz = self._context(rows[0]) if self._shared.authz else b""
         return build.virtual_host(hosts, made, tls_only=everywhere, authz=authz)
 
-    def _redirects(self, route: Route) -> bool:
-        return route.redirect and not self._is_challenge(route)
-
     def _is_challenge(self, route: Route) -> bool:
         return self._shared.authz and route.match.path.startswith(ACME_PREFIX)
 
     def _forward(self, route: Route) -> bytes:
-        edits = self._edits.get(route.set_headers)
-        if edits is None:
-            edits = build.set_headers(tuple((n, v) for n, v in route.set_headers if n.lower() != "host"))
-            self._edits[route.set_headers] = edits
+        key = (id(route.match), id(route.splits), id(route.set_headers), route.host_rewrite)
+        found = self._routes.get(key)
+        if found is None:
+            found = self._routes[key] = self._make(route)
+        return found
+
+    def _make(self, route: Route) -> bytes:
         host = route.host_rewrite or _host(route.set_headers)
         key = (id(route.splits), host)
         action = self._actions.get(key)
         if action is None:
             action = self._actions[key] = self._action(route, host)
         return build.forward(
-            self._shared.match(route.match), action, edits, skip_authz=self._is_challenge(route)
+            self._shared.match(route.match),
+            action,
+            build.set_headers(_without_host(route.set_headers)),
+            skip_authz=self._is_challenge(route),
         )
 
     def _action(self, route: Route, host: str) -> bytes:
@@ -88,7 +92,7 @@ class IngressHosts:
             build.Target(
                 find(s.destination, plain=plain).name,
                 s.weight,
-                tuple((n, v) for n, v in s.set_headers if n.lower() != "host"),
+                _without_host(s.set_headers),
                 "" if host else _host(s.set_headers),
             )
             for s in route.splits
@@ -108,3 +112,7 @@ def _takes_all(routes: Sequence[Route]) -> bool:
 def _host(edits: Headers) -> str:
     """The Host that header edits set: to Envoy that is a host rewrite, and it refuses the header."""
     return next((v for n, v in edits if n.lower() == "host"), "")
+
+
+def _without_host(edits: Headers) -> Headers:
+    return tuple([(n, v) for n, v in edits if n.lower() != "host"])

@@ -1,4 +1,8 @@
-"""Scopes: which RouteConfiguration serves a host from outside (`ext`) or inside (`int`) the cluster."""
+"""Scopes: which RouteConfiguration serves a host from outside (`ext`) or inside (`int`) the cluster.
+
+A scope is called `side|host`, whoever owns the host: a new owner is an update of the same scope, which
+loses no request (facts/envoy-xds.md, 4).
+"""
 
 from __future__ import annotations
 
@@ -16,15 +20,19 @@ _FRAGMENT = tag(_Scope.Key, "fragments")
 _STRING = tag(_Scope.Key.Fragment, "string_key")
 
 
-def scope_name(side: str, host: str) -> str:
-    """What the scope of a host is called. It never changes, whoever owns the host (facts/envoy-xds.md, 4)."""
-    return f"{side}|{host}"
+class Scopes:
+    """Makes the ScopedRouteConfigurations that lead to one RouteConfiguration."""
 
+    __slots__ = ("_routes",)
 
-def scope(side: str, host: str, route_configuration: str) -> bytes:
-    """A ScopedRouteConfiguration for a lower-case host; `side` is "ext" or "int"."""
-    key = _side(side) + embed(_FRAGMENT, text(_STRING, host))
-    return text(_NAME, f"{side}|{host}") + text(_ROUTES, route_configuration) + embed(_KEY, key)
+    def __init__(self, route_configuration: str) -> None:
+        self._routes = text(_ROUTES, route_configuration)
+
+    def of(self, side: str, host: str) -> tuple[str, bytes]:
+        """The scope of a lower-case host, with its name; `side` is "ext" or "int"."""
+        name = f"{side}|{host}"
+        key = _side(side) + embed(_FRAGMENT, text(_STRING, host))
+        return name, text(_NAME, name) + self._routes + embed(_KEY, key)
 
 
 @lru_cache(maxsize=8)

@@ -13,19 +13,20 @@ from typing import Any
 from google.protobuf import any_pb2
 
 _LENGTH_DELIMITED = 2
-_ONE_BYTE = tuple(bytes((n,)) for n in range(128))
 
 
 def varint(number: int) -> bytes:
     """A non-negative number as a base-128 varint."""
-    if number < 128:
-        return _ONE_BYTE[number]
     out = bytearray()
     while number > 127:
         out.append(number & 127 | 128)
         number >>= 7
     out.append(number)
     return bytes(out)
+
+
+_SIZES = tuple(varint(n) for n in range(2048))
+"""Nearly every fragment is shorter than this."""
 
 
 def tag(message: Any, field: str) -> bytes:
@@ -39,14 +40,14 @@ def tag(message: Any, field: str) -> bytes:
 def embed(prefix: bytes, payload: bytes) -> bytes:
     """A field with its payload; `prefix` is its `tag`."""
     size = len(payload)
-    if size < 128:
-        return prefix + _ONE_BYTE[size] + payload
-    return prefix + varint(size) + payload
+    return prefix + (_SIZES[size] if size < 2048 else varint(size)) + payload
 
 
 def text(prefix: bytes, value: str) -> bytes:
     """A string field. Raises UnicodeEncodeError for lone surrogates, which no protobuf string can hold."""
-    return embed(prefix, value.encode())
+    payload = value.encode()
+    size = len(payload)
+    return prefix + (_SIZES[size] if size < 2048 else varint(size)) + payload
 
 
 def serialize(message: Any) -> bytes:
