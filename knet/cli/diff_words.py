@@ -78,7 +78,8 @@ def route(match: RouteMatch | None) -> str:
     if match is None:
         return ""
     asked = ", ".join(f"{n}: {v}" if v else f"{n} present" for n, v in match.headers)
-    return f"{match.path} [{asked}]" if asked else match.path
+    path = match.path or "/"
+    return f"{path} [{asked}]" if asked else path
 
 
 def shifts(change: Change) -> Iterator[str]:

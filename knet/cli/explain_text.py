@@ -79,7 +79,7 @@ def _rule(answer: Answer, paint: Paint) -> Iterator[str]:
     if decision.route:
         taken = decision.route
         place = f"rule {taken.rule}, path {taken.path}"
-        yield f"  route {paint(route(taken.match) or '/', BOLD)}  {paint(place, DIM)}"
+        yield f"  route {paint(route(taken.match), BOLD)}  {paint(place, DIM)}"
     for sent in answer.decided.sent:
         yield f"  {paint(_sent(sent), BOLD)}"
         yield from (f"      sets {paint(f'{name}: {value}')}" for name, value in sent.headers)
@@ -99,7 +99,7 @@ def _others(answer: Answer, paint: Paint) -> Iterator[str]:
 
 def _match(considered: Considered) -> str:
     found = considered.route
-    return f"{route(found.match) or '/'}{'  (probe)' if found.probe else ''}"
+    return f"{route(found.match)}{'  (probe)' if found.probe else ''}"
 
 
 def _gateways(answer: Answer, paint: Paint) -> Iterator[str]:
