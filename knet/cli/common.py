@@ -37,7 +37,7 @@ class Options:
     quiet: bool = False
 
 
-_READING: list[Callable[[Any], Any]] = [
+_NAMING: list[Callable[[Any], Any]] = [
     click.argument("paths", nargs=-1, metavar="[INPUT]..."),
     click.option(
         "-f",
@@ -47,6 +47,8 @@ _READING: list[Callable[[Any], Any]] = [
         metavar="INPUT",
         help="File, directory, glob, - for stdin, or git:REV[:PATH]. Repeatable.",
     ),
+]
+_TAKING: list[Callable[[Any], Any]] = [
     click.option("--config", multiple=True, metavar="INPUT", help="More inputs, with ConfigMaps."),
     click.option(
         "--revision",
@@ -58,24 +60,42 @@ _READING: list[Callable[[Any], Any]] = [
         "--assume-backends", is_flag=True, help="Take every Service that gets traffic as there and ready."
     ),
     click.option("--lenient", is_flag=True, help="Take KIngresses that Knative's validation refuses."),
-    click.option("--strict", is_flag=True, help="Exit 1 if anything is wrong."),
+]
+_STRICT = click.option("--strict", is_flag=True, help="Exit 1 if anything is wrong.")
+_TELLING: list[Callable[[Any], Any]] = [
     click.option("-v", "--verbose", is_flag=True, help="Notes, and what was passed over."),
     click.option("-q", "--quiet", is_flag=True, help="Errors only."),
 ]
 
 
 def reading(function: F) -> F:
-    """The options of every command that reads inputs; the command gets them as `options`."""
-    for option in reversed(_READING):
+    """The options of a command that reads inputs; `options_of` takes them out of its arguments."""
+    return _with(function, [*_NAMING, *_TAKING, _STRICT, *_TELLING])
+
+
+def choosing(function: F) -> F:
+    """The options of `reading` for commands that name their inputs in their own way; see `chosen`."""
+    return _with(function, [*_TAKING, *_TELLING])
+
+
+def _with(function: F, options: list[Callable[[Any], Any]]) -> F:
+    for option in reversed(options):
         function = option(function)
     return function
 
 
 def options_of(given: dict[str, Any]) -> Options:
-    """Takes the common options out of a command's arguments. Raises UsageError for a bad one."""
+    """Takes the options of `reading` out of a command's arguments. Raises UsageError for a bad one."""
     inputs = (*given.pop("filenames"), *given.pop("paths"))
     if not inputs:
         raise click.UsageError("name what to read: -f DIRECTORY, -f FILE, -f - for stdin, or -f git:REV")
+    strict = given.pop("strict")
+    options = chosen(given)
+    return replace(options, inputs=(*inputs, *options.inputs), strict=strict)
+
+
+def chosen(given: dict[str, Any]) -> Options:
+    """Takes the options of `choosing` out of a command's arguments; `inputs` are those of --config."""
     revisions = {}
     for text in given.pop("revision"):
         name, equals, revision = text.partition("=")
@@ -83,27 +103,13 @@ def options_of(given: dict[str, Any]) -> Options:
             raise click.BadParameter(f"{text} is not SERVICE=REVISION", param_hint="--revision")
         revisions[name] = revision
     return Options(
-        (*inputs, *given.pop("config")),
+        given.pop("config"),
         revisions,
-        given.pop("assume_backends"),
-        given.pop("lenient"),
-        given.pop("strict"),
-        given.pop("verbose"),
-        given.pop("quiet"),
+        assume_backends=given.pop("assume_backends"),
+        lenient=given.pop("lenient"),
+        verbose=given.pop("verbose"),
+        quiet=given.pop("quiet"),
     )
-
-
-def choosing(function: F) -> F:
-    """The options of `reading` for commands that name their inputs in their own way."""
-    for option in reversed([*_READING[2:6], *_READING[7:]]):
-        function = option(function)
-    return function
-
-
-def chosen(given: dict[str, Any]) -> Options:
-    """`options_of` for commands with `choosing`: `inputs` are those of --config alone."""
-    options = options_of({"filenames": ("",), "paths": (), "strict": False, **given})
-    return replace(options, inputs=options.inputs[1:])
 
 
 def read(options: Options, cache: Cache | None = None, inputs: Sequence[str] | None = None) -> Loaded:
@@ -135,15 +141,20 @@ class Made:
     diagnostics: tuple[Diagnostic, ...]
 
 
-def make(loaded: Loaded, backend: Backend, options: Options, now: dt.datetime | None = None) -> Made:
-    """Composes, builds, checks and renders for one gateway."""
-    composed = compose(
+def composed_of(loaded: Loaded, options: Options, ingress_class: str = "") -> Composed:
+    """`compose` as the options say."""
+    return compose(
         loaded,
-        backend.ingress_class,
+        ingress_class,
         revision_names=options.revisions,
         assume_backends=options.assume_backends,
         lenient=options.lenient,
     )
+
+
+def make(loaded: Loaded, backend: Backend, options: Options, now: dt.datetime | None = None) -> Made:
+    """Composes, builds, checks and renders for one gateway."""
+    composed = composed_of(loaded, options, backend.ingress_class)
     table = build(composed.world, backend.ingress_class)
     settings, bad = backend.settings(composed.world)
     rendered = backend.render(table, settings)

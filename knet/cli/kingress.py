@@ -9,7 +9,7 @@ import click
 
 from knet.cli import common, output
 from knet.errors import errors
-from knet.files import compose, locate
+from knet.files import locate
 from knet.model import kingress
 from knet.text import json, yaml
 
@@ -31,7 +31,7 @@ def command(gateway: str | None, form: str, **given: Any) -> None:
     if gateway:
         ingress_class = next(iter(common.gateways(gateway)[0].values())).ingress_class
     loaded = common.read(options)
-    composed = compose(loaded, ingress_class, revision_names=options.revisions, lenient=options.lenient)
+    composed = common.composed_of(loaded, options, ingress_class)
     made = [kingress.to_dict(item) for _, item in sorted(composed.compiled.items())]
     if form == "json":
         click.echo(json.pretty(made))

@@ -10,7 +10,7 @@ import click
 
 from knet.cli import common, output
 from knet.errors import Diagnostic
-from knet.files import Loaded, compose, locate
+from knet.files import Loaded, locate
 from knet.routing.build import build
 from knet.routing.check import check, unique
 
@@ -51,12 +51,7 @@ def command(gateway: str, form: str, **given: Any) -> None:
 
 def _general(loaded: Loaded, options: common.Options, now: dt.datetime) -> tuple[Diagnostic, ...]:
     """What holds whatever the gateway, for KIngresses of any class."""
-    composed = compose(
-        loaded,
-        revision_names=options.revisions,
-        assume_backends=options.assume_backends,
-        lenient=options.lenient,
-    )
+    composed = common.composed_of(loaded, options)
     table = build(composed.world)
     found = [
         *composed.diagnostics,
