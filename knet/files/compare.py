@@ -225,11 +225,13 @@ def _impact(
     hosts = {h for d in diff(one.table, other.table) for h in d.hosts}
     counts: dict[str, int] = {}
     for name, backend in backends.items():
-        pair = _narrowed(one, other, compose, backend.ingress_class)
-        made, _, _ = _gateway(*pair, backend)
+        both = _narrowed(one, other, compose, backend.ingress_class)
+        made, _, _ = _gateway(*both, backend)
         touched = [*made.objects.added, *made.objects.removed, *(c.identity for c in made.objects.changed)]
         if touched:
             counts[name] = len(touched)
+            by_all = any(i not in made.parents for i in touched)  # a listener, say, serves every host
             keys_of = {made.parents[i] for i in touched if i in made.parents}
-            hosts |= {h for side in pair for (_, h), owner in side.table.owners.items() if owner in keys_of}
+            owners = [pair for side in both for pair in side.table.owners.items()]
+            hosts |= {host for (_, host), owner in owners if by_all or owner in keys_of}
     return Impact(config, keys, tuple(sorted(hosts)), counts)
