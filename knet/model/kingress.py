@@ -105,7 +105,7 @@ class KIngress(Model):
 
     def defaulted(self) -> KIngress:
         """With defaults: visibility ExternalIP, and 100 percent for a lone split that names none."""
-        if all(r.visibility and not _lone_splits(r) for r in self.spec.rules):
+        if not any(not r.visibility or _lone_splits(r) for r in self.spec.rules):
             return self
         rules = tuple(_default_rule(r) for r in self.spec.rules)
         return self.model_copy(update={"spec": self.spec.model_copy(update={"rules": rules})})
@@ -123,8 +123,11 @@ def parse(data: dict[str, Any]) -> KIngress:
 
 
 def _lone_splits(rule: IngressRule) -> bool:
-    paths = rule.http.paths if rule.http else ()
-    return any(len(p.splits) == 1 and not p.splits[0].percent for p in paths)
+    for path in rule.http.paths if rule.http else ():
+        splits = path.splits
+        if len(splits) == 1 and not splits[0].percent:
+            return True
+    return False
 
 
 def _default_rule(rule: IngressRule) -> IngressRule:

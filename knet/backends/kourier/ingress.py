@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from knet import checks
@@ -17,7 +17,6 @@ from knet.routing.passes.tls import select
 from knet.routing.table import IngressTable, Key, Route, RoutingTable, Visibility
 
 EXT, INT = Visibility.EXTERNAL, Visibility.INTERNAL
-Owners = Mapping[tuple[Visibility, str], Key]
 
 
 @dataclass(slots=True)
@@ -33,17 +32,17 @@ class Made:
 
 
 class _Configuration:
-    """A RouteConfiguration in the making: hosts grouped by the rules they are in."""
+    """A RouteConfiguration in the making: the hosts that each list of rules serves."""
 
-    __slots__ = ("groups", "name", "scopes")
+    __slots__ = ("hosts", "name", "scopes")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.scopes = Scopes(name)
-        self.groups: dict[tuple[int, ...], list[str]] = {}
+        self.hosts: dict[tuple[int, ...], list[str]] = {}
 
     def add(self, rules: tuple[int, ...], host: str) -> None:
-        self.groups.setdefault(rules, []).append(host)
+        self.hosts.setdefault(rules, []).append(host)
 
 
 class Translator:
@@ -51,7 +50,6 @@ class Translator:
 
     def __init__(self, table: RoutingTable, clusters: Clusters, hosts: VirtualHosts) -> None:
         self._table = table
-        self._owners: Owners = table.owners
         self._clusters = clusters
         self._hosts = hosts
 
@@ -70,38 +68,37 @@ class Translator:
         A host that is in rules of both visibilities means something else inside: its inner virtual
         host is in a RouteConfiguration of its own.
         """
-        key, owners, rows = ingress.key, self._owners, ingress.rows
+        key, contested, rows = ingress.key, self._table.contested, ingress.rows
+        alone = (key,)
         name = f"rc/{key[0]}/{key[1]}"
         common = _Configuration(name)
         inner = _Configuration(name + "/int")
         for host, rules in self._served(ingress, made).items():
             outer = tuple([i for i in rules if rows[i].visibility is EXT])
-            outside = bool(outer) and owners.get((EXT, host)) == key
+            # what a KIngress claims is its own unless it is contested: cheaper to ask than who owns it
+            outside = bool(outer) and contested.get((EXT, host), alone)[0] == key
             if outside:
                 scope, body = common.scopes.of("ext", host)
                 made.scopes[scope] = body
                 common.add(outer, host)
-            if owners.get((INT, host)) == key:
+            if contested.get((INT, host), alone)[0] == key:
                 into = inner if outer and outer != rules else common
                 scope, body = into.scopes.of("int", host)
                 made.scopes[scope] = body
                 if not outside or into is inner:
                     into.add(rules, host)
-        shared = self._hosts.of(ingress)
         for config in (common, inner):
-            if config.groups:
+            if config.hosts:
+                groups = [([rows[i] for i in rules], hosts) for rules, hosts in config.hosts.items()]
                 made.routes[config.name] = route_configuration(
-                    config.name,
-                    [
-                        shared.virtual_host(sorted(hosts), [rows[i] for i in rules])
-                        for rules, hosts in config.groups.items()
-                    ],
+                    config.name, self._hosts.virtual_hosts(ingress, groups)
                 )
 
     def _served(self, ingress: IngressTable, made: Made) -> dict[str, tuple[int, ...]]:
         """Every host that can be served (lower case), with the rules that it is in."""
         found: dict[str, tuple[int, ...]] = {}
         for index, row in enumerate(ingress.rows):
+            rule = (index,)
             if not row.hosts:
                 _tell(
                     made,
@@ -117,7 +114,7 @@ class Translator:
                 name = host.lower()
                 rules = found.get(name)
                 if rules is None:
-                    found[name] = (index,)
+                    found[name] = rule
                 elif rules[-1] != index:
                     found[name] = (*rules, index)
         return found

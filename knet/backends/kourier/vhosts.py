@@ -23,9 +23,21 @@ class VirtualHosts:
         self.authz = authz
         self.matches: dict[RouteMatch, bytes] = {}
 
-    def of(self, ingress: IngressTable) -> IngressHosts:
-        """The builder for one KIngress."""
-        return IngressHosts(self, ingress)
+    def virtual_hosts(
+        self, ingress: IngressTable, groups: Sequence[tuple[Sequence[VirtualHost], list[str]]]
+    ) -> list[bytes]:
+        """The virtual hosts of a KIngress, from rows and the hosts that they serve.
+
+        Rows mostly differ in nothing but their hosts (outer and local names of one Route): these become
+        one virtual host, and the whole a third of the size.
+        """
+        builder = _IngressHosts(self, ingress)
+        alike: dict[object, tuple[Sequence[VirtualHost], list[str]]] = {}
+        for rows, hosts in groups:
+            meaning = builder.meaning(rows)
+            known = alike.get(meaning)
+            alike[meaning] = (known[0], known[1] + hosts) if known else (rows, hosts)
+        return [builder.virtual_host(sorted(hosts), rows) for rows, hosts in alike.values()]
 
     def match(self, wanted: RouteMatch) -> bytes:
         found = self.matches.get(wanted)
@@ -34,7 +46,7 @@ class VirtualHosts:
         return found
 
 
-class IngressHosts:
+class _IngressHosts:
     """Builds the virtual hosts of one KIngress; equal splits are serialised once."""
 
     def __init__(self, shared: VirtualHosts, ingress: IngressTable) -> None:
@@ -43,6 +55,15 @@ class IngressHosts:
         # parts are shared between routes and live as long as the KIngress: their identities are the key
         self._routes: dict[tuple[int, int, int, str], bytes] = {}
         self._actions: dict[tuple[int, str], bytes] = {}
+
+    def meaning(self, rows: Sequence[VirtualHost]) -> object:
+        """Equal for rows that do the same with every request; unequal ones may do the same, too."""
+        parts: list[object] = [
+            (id(r.match), id(r.splits), id(r.set_headers), r.host_rewrite, r.redirect)
+            for row in rows
+            for r in row.routes
+        ]
+        return (*parts, rows[0].visibility if self._shared.authz else None)
 
     def virtual_host(self, hosts: list[str], rows: Sequence[VirtualHost]) -> bytes:
         """The virtual host of some hosts that have the same rows.
@@ -73,7 +94,8 @@ class IngressHosts:
         return found
 
     def _make(self, route: Route) -> bytes:
-        host = route.host_rewrite or _host(route.set_headers)
+        host, edits = _split_host(route.set_headers)
+        host = route.host_rewrite or host
         key = (id(route.splits), host)
         action = self._actions.get(key)
         if action is None:
@@ -81,22 +103,17 @@ class IngressHosts:
         return build.forward(
             self._shared.match(route.match),
             action,
-            build.set_headers(_without_host(route.set_headers)),
+            build.set_headers(edits),
             skip_authz=self._is_challenge(route),
         )
 
     def _action(self, route: Route, host: str) -> bytes:
         plain = bool(route.host_rewrite)
-        find = self._shared.clusters.find
-        targets = [
-            build.Target(
-                find(s.destination, plain=plain).name,
-                s.weight,
-                _without_host(s.set_headers),
-                "" if host else _host(s.set_headers),
-            )
-            for s in route.splits
-        ]
+        targets = []
+        for split in route.splits:
+            cluster = self._shared.clusters.find(split.destination, plain=plain)
+            own, edits = _split_host(split.set_headers)
+            targets.append(build.Target(cluster.name, split.weight, edits, "" if host else own))
         return build.action(targets, host)
 
     def _context(self, row: VirtualHost) -> bytes:
@@ -109,10 +126,9 @@ def _takes_all(routes: Sequence[Route]) -> bool:
     return any(r.match.path in ("", "/") and not r.match.headers for r in routes)
 
 
-def _host(edits: Headers) -> str:
-    """The Host that header edits set: to Envoy that is a host rewrite, and it refuses the header."""
-    return next((v for n, v in edits if n.lower() == "host"), "")
-
-
-def _without_host(edits: Headers) -> Headers:
-    return tuple([(n, v) for n, v in edits if n.lower() != "host"])
+def _split_host(edits: Headers) -> tuple[str, Headers]:
+    """(the Host that header edits set, the other edits): to Envoy it is a host rewrite, never a header."""
+    for name, value in edits:
+        if len(name) == 4 and name.lower() == "host":
+            return value, tuple([(n, v) for n, v in edits if n.lower() != "host"])
+    return "", edits

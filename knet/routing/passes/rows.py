@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from knet.model.kingress import CLUSTER_LOCAL, HASH_OVERRIDE, HTTPIngressPath, IngressRule, KIngress
+from knet.model.kingress import CLUSTER_LOCAL, HASH_OVERRIDE, IngressBackendSplit, IngressRule, KIngress
 from knet.routing.passes.probes import with_hash
 from knet.routing.table import Destination, Headers, Route, RouteMatch, Split, VirtualHost, Visibility
 
@@ -39,15 +39,14 @@ class _RowMaker:
         copies: list[Route] = []
         written: list[Route] = []
         for j, path in enumerate(rule.http.paths if rule.http else ()):
-            splits = self._shared_splits(path)
+            where, host, splits = path.path, path.rewrite_host, self._shared_splits(path.splits)
             matched = tuple(sorted([(n, m.exact) for n, m in path.headers.items()])) if path.headers else ()
-            edits = sorted_headers(path.append_headers)
-            for into, wanted, sets, probe in (
-                (copies, self._with(matched, HASH_OVERRIDE), self._with(edits, self._hash), True),
-                (written, matched, edits, False),
-            ):
-                match = self._match(path.path, wanted)
-                into.append(Route(match, splits, sets, path.rewrite_host, index, j, redirect, probe))
+            edits = sorted_headers(path.append_headers) if path.append_headers else ()
+            probe, answer = self._with(matched, HASH_OVERRIDE), self._with(edits, self._hash)
+            copies.append(
+                Route(self._match(where, probe), splits, answer, host, index, j, redirect, probe=True)
+            )
+            written.append(Route(self._match(where, matched), splits, edits, host, index, j, redirect))
         return VirtualHost(rule.hosts, visibility, (*copies, *written), index, bool(rule.visibility))
 
     def _match(self, path: str, headers: Headers) -> RouteMatch:
@@ -64,23 +63,23 @@ class _RowMaker:
             found = self._headers[key] = with_hash(headers, value)
         return found
 
-    def _shared_splits(self, path: HTTPIngressPath) -> tuple[Split, ...]:
+    def _shared_splits(self, splits: tuple[IngressBackendSplit, ...]) -> tuple[Split, ...]:
         key = tuple(
             [
                 (s.service_namespace, s.service_name, s.service_port, s.percent, *s.append_headers.items())
-                for s in path.splits
+                for s in splits
             ]
         )
         found = self._splits.get(key)
         if found is None:
-            found = self._splits[key] = _make_splits(path)
+            found = self._splits[key] = _make_splits(splits)
         return found
 
 
-def _make_splits(path: HTTPIngressPath) -> tuple[Split, ...]:
-    lone = len(path.splits) == 1
+def _make_splits(splits: tuple[IngressBackendSplit, ...]) -> tuple[Split, ...]:
+    lone = len(splits) == 1
     made = []
-    for split in path.splits:
+    for split in splits:
         where = Destination(split.service_namespace, split.service_name, split.service_port)
         implicit = lone and not split.percent
         weight = 100 if implicit else split.percent

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from knet.model.core import EndpointSlice, Service
+from knet.model.core import EndpointSlice
 from knet.routing.table import EndpointGroup, Key, Upstream, UpstreamPort
 from knet.routing.world import World
 
@@ -19,24 +19,17 @@ def make_upstream(key: Key, world: World) -> Upstream | None:
     service = world.services.get(key)
     if service is None:
         return Upstream(key, IMPLIED_PORTS, implied=True) if key in world.implied else None
-    ports = tuple(UpstreamPort(p.port, p.name, p.target_port, p.app_protocol) for p in service.spec.ports)
-    groups = tuple(g for s in world.endpoint_slices.get(key, ()) if (g := _group(s)).addresses)
+    spec = service.spec
+    ports = tuple([UpstreamPort(p.port, p.name, p.target_port, p.app_protocol) for p in spec.ports])
+    groups = tuple([g for s in world.endpoint_slices.get(key, ()) if (g := _group(s)).addresses])
+    name = spec.external_name if spec.type == "ExternalName" else ""
     return Upstream(
-        key,
-        ports,
-        groups,
-        _external_name(service),
-        key in world.implied and not groups,
-        service.metadata.annotations,
+        key, ports, groups, name, not groups and key in world.implied, service.metadata.annotations
     )
-
-
-def _external_name(service: Service) -> str:
-    return service.spec.external_name if service.spec.type == "ExternalName" else ""
 
 
 def _group(piece: EndpointSlice) -> EndpointGroup:
     if piece.address_type == "FQDN":
         return EndpointGroup((), ())
-    addresses = sorted({a for e in piece.endpoints if e.conditions.ready is not False for a in e.addresses})
-    return EndpointGroup(tuple(addresses), tuple((p.name, p.port) for p in piece.ports))
+    addresses = {a for e in piece.endpoints if e.conditions.ready is not False for a in e.addresses}
+    return EndpointGroup(tuple(sorted(addresses)), tuple([(p.name, p.port) for p in piece.ports]))
