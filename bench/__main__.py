@@ -9,6 +9,7 @@ NAMES = {
     "render": "parsed KIngress to bytes, each gateway (bars: issue 2)",
     "tree": "render and diff of 10,000 files",
     "startup": "knet as a whole process",
+    "xds": "a canary step among N KIngresses through a real Envoy, with the peers' layout beside it",
 }
 
 

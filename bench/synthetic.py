@@ -85,13 +85,13 @@ def backends(index: int) -> list[dict[str, Any]]:
     return made
 
 
-def world(count: int, gateway: str) -> World:
+def world(count: int, gateway: str, canary: int = 10) -> World:
     """A World of `count` parsed KIngresses of a gateway's class, with their Services and slices."""
     ingresses = {}
     services: dict[Any, Any] = {}
     slices: dict[Any, Any] = {}
     for i in range(count):
-        made = kingress.parse(ingress(i, gateway))
+        made = kingress.parse(ingress(i, gateway, canary))
         ingresses[made.key] = made
         for data in backends(i):
             item = core.parse(data)

@@ -7,7 +7,7 @@ gateway command and the controllers call `update`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,9 +39,13 @@ class Update:
 
 @dataclass(slots=True)
 class Plane:
-    """The state behind one gateway class. `load` first, then `update` for every change."""
+    """The state behind one gateway class. `load` first, then `update` for every change.
+
+    `tune` may change the settings that the ConfigMaps give, e.g. for other ports on a laptop.
+    """
 
     backend: Backend
+    tune: Callable[[Any], Any] = lambda settings: settings
     world: World = field(default_factory=World)
     table: RoutingTable = field(default_factory=RoutingTable)
     snapshot: Snapshot = field(default_factory=Snapshot)
@@ -86,7 +90,8 @@ class Plane:
 
     def _publish(self, world: World, keys: frozenset[Key] | None) -> Update:
         if keys is None or self._settings is None:
-            self._settings, problems = self.backend.settings(world)
+            found, problems = self.backend.settings(world)
+            self._settings = self.tune(found)
             keys = frozenset(self.table.ingresses) | frozenset(self._uses)
         else:
             problems = ()
