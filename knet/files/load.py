@@ -136,8 +136,8 @@ def _fill(cache: Cache, files: Sequence[File], jobs: int | None, progress: Progr
         if progress:
             progress(done, total)
 
-    for file, items in zip(todo, parallel.read_all(todo, jobs, hear), strict=True):
-        cache.entries[file.digest] = tuple(map(_entry, items))
+    for file, entries in zip(todo, parallel.read_all(todo, _entry, jobs, hear), strict=True):
+        cache.entries[file.digest] = entries
 
 
 def _entry(item: Item) -> Entry:

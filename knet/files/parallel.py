@@ -7,10 +7,13 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 from knet.files.place import split
 from knet.files.read import Item, read
 from knet.files.sources import File
+
+T = TypeVar("T")
 
 PAYS = 1_500_000
 """Bytes from which a second process is quicker than one alone."""
@@ -21,21 +24,25 @@ Piece = tuple[int, bytes, int]
 
 
 def read_all(
-    files: Sequence[File], jobs: int | None = None, progress: Callable[[int], None] | None = None
-) -> list[tuple[Item, ...]]:
-    """`read` of each file, in order, on `jobs` processes (None: one for each core if that pays).
+    files: Sequence[File],
+    make: Callable[[Item], T],
+    jobs: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> list[tuple[T, ...]]:
+    """What `make` makes of each item of each file, in order; read by `jobs` processes.
 
-    `progress` hears how many bytes are done.
+    None: one for each core, if that pays. `make` runs here, while the others read on. `progress`
+    hears how many bytes are done.
     """
-    parts: list[list[tuple[Item, ...]]] = [[] for _ in files]
+    parts: list[list[T]] = [[] for _ in files]
     pieces = [piece for i, file in enumerate(files) for piece in _pieces(i, file.content)]
     batches = list(_batches(pieces))
     for batch, results in zip(batches, _run(batches, _jobs(files, jobs)), strict=True):
         for (index, _, _), items in zip(batch, results, strict=True):
-            parts[index].append(items)
+            parts[index].extend(map(make, items))
         if progress:
             progress(sum(len(text) for _, text, _ in batch))
-    return [found[0] if len(found) == 1 else tuple(i for part in found for i in part) for found in parts]
+    return [tuple(part) for part in parts]
 
 
 def _jobs(files: Sequence[File], jobs: int | None) -> int:

@@ -8,14 +8,18 @@ from knet.files.place import MARKER
 DOCUMENT = "# {i}\napiVersion: v1\nkind: Service\nmetadata:\n  name: s{i}\n{more}"
 
 
+def same(item):
+    return item
+
+
 def test_a_big_file_is_cut_between_documents_and_keeps_its_lines(monkeypatch):
     monkeypatch.setattr(parallel, "CHUNK", 200)
     broken = {7: "a: [\n", 23: "  name: again\n"}
     text = "---\n".join(DOCUMENT.format(i=i, more=broken.get(i, "")) for i in range(40)).encode()
     file = sources.make_file("big.yaml", text)
     assert len(list(parallel._pieces(0, text))) > 10
-    whole = parallel.read_all([file], 1)
-    assert parallel.read_all([file], 2) == whole
+    whole = parallel.read_all([file], same, 1)
+    assert parallel.read_all([file], same, 2) == whole
     lines = text.decode().splitlines()
     for item in whole[0]:
         if hasattr(item, "kind"):
@@ -26,7 +30,7 @@ def test_a_big_file_is_cut_between_documents_and_keeps_its_lines(monkeypatch):
 def test_many_files_come_back_in_their_order(monkeypatch):
     monkeypatch.setattr(parallel, "CHUNK", 300)
     files = [sources.make_file(f"{i}.yaml", DOCUMENT.format(i=i, more="").encode()) for i in range(30)]
-    found = parallel.read_all(files, 2)
+    found = parallel.read_all(files, same, 2)
     assert [items[0].body.count(b'"s%d"' % i) for i, items in enumerate(found)] == [1] * 30
 
 
