@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -64,10 +65,26 @@ def _run(batches: list[list[Piece]], jobs: int) -> Iterator[list[tuple[Item, ...
     # imported here: 17 ms that only those with many files should pay
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
 
     context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(min(jobs, len(batches)), context, initializer=gc.disable) as pool:
-        yield from pool.map(_work, batches)
+    pool = ProcessPoolExecutor(min(jobs, len(batches)), context, initializer=_begin)
+    done = 0
+    try:
+        for result in pool.map(_work, batches):
+            yield result
+            done += 1
+    except BrokenProcessPool:
+        # a worker was killed (out of memory): what is left is read here
+        yield from map(_work, batches[done:])
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    """How a worker starts: without the collector, and deaf to the Ctrl-C that its parent hears."""
+    gc.disable()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _work(batch: list[Piece]) -> list[tuple[Item, ...]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 from knet.files import load, parallel, sources
 from knet.files.place import MARKER
 
@@ -32,6 +35,23 @@ def test_many_files_come_back_in_their_order(monkeypatch):
     files = [sources.make_file(f"{i}.yaml", DOCUMENT.format(i=i, more="").encode()) for i in range(30)]
     found = parallel.read_all(files, same, 2)
     assert [items[0].body.count(b'"s%d"' % i) for i, items in enumerate(found)] == [1] * 30
+
+
+def test_a_worker_that_is_killed_costs_nothing_but_time(monkeypatch):
+    parent = os.getpid()
+    read = parallel.read
+
+    def fatal(text, lines):
+        if b"s17" in text and os.getpid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return read(text, lines)
+
+    monkeypatch.setattr(parallel, "CHUNK", 300)
+    monkeypatch.setattr(parallel, "read", fatal)
+    files = [sources.make_file(f"{i}.yaml", DOCUMENT.format(i=i, more="").encode()) for i in range(30)]
+    assert [
+        items[0].body.count(b'"s%d"' % i) for i, items in enumerate(parallel.read_all(files, same, 2))
+    ] == [1] * 30
 
 
 def test_markers_are_lines_of_their_own():
