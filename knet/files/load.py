@@ -15,6 +15,7 @@ from knet.files.read import DUPLICATE_KEY, NOT_AN_OBJECT, SYNTAX, Fault, Item
 from knet.files.sources import File, resolve
 from knet.model import validation
 from knet.model.kingress import KIngress
+from knet.routing.build import in_bulk
 
 Progress = Callable[[int, int], None]
 """Hears (bytes read, bytes in all)."""
@@ -79,7 +80,7 @@ def load(
     Raises KnetError (KNET001) if an input names nothing. All else that is wrong is in `diagnostics`:
     a broken document is left out, and the others go on.
     """
-    with parallel.no_collection():
+    with in_bulk():
         files, unreadable = resolve(inputs, stdin=stdin)
         return assemble(files, unreadable, jobs=jobs, cache=cache, progress=progress)
 

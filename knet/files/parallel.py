@@ -7,7 +7,6 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import TypeVar
 
 from knet.files.place import split
@@ -118,15 +117,3 @@ def _batches(pieces: list[Piece]) -> Iterator[list[Piece]]:
             batch, size = [], 0
     if batch:
         yield batch
-
-
-@contextmanager
-def no_collection() -> Iterator[None]:
-    """Without the cycle collector, which would walk all that was read so far again and again."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()

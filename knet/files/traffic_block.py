@@ -13,7 +13,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString as Quoted
 
@@ -22,6 +22,8 @@ from knet.serving.shares import Refused, Target
 
 KINDS = ("Service", "Route")
 GROUP = "serving.knative.dev/"
+BROKEN = (YAMLError, ValueError, RecursionError)
+"""What ruamel.yaml raises: its own errors, and those of values (dates, numbers) and of deep nesting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ def find(text: str) -> Iterator[Block]:
         offset = len(b"".join(raw.splitlines(keepends=True)[:lines]).decode())
         try:
             nodes = list(YAML().compose_all(part))
-        except MarkedYAMLError:
+        except BROKEN:
             continue
         yield from filter(None, (_block(node, part, offset, lines) for node in nodes))
 
@@ -162,7 +164,7 @@ def _load(text: str, block: Block) -> tuple[YAML, CommentedMap]:
             dash = node.start_mark.column
             writer = _writer(node.value[0].start_mark.column - dash, dash)
         root = writer.load(part)
-    except MarkedYAMLError:
+    except BROKEN:
         root = None
     if not isinstance(root, CommentedMap):  # an alias at its end has the place of its anchor
         raise Refused("the traffic block cannot be read alone", "write out anchors and aliases")
