@@ -117,6 +117,11 @@ class Session:
         """Resources that are held back, and what each of them waits for."""
         return self._waiting.all()
 
+    def takes_all(self, type_url: str) -> bool:
+        """Whether the client asked for every resource of a type."""
+        sub = self._subscriptions.get(type_url)
+        return sub is not None and sub.wildcard
+
     def version(self, ref: Ref) -> str:
         """The version of a resource that the client has acknowledged; "" if it has none."""
         sub = self._subscriptions.get(ref[0])
@@ -140,22 +145,22 @@ class Session:
         """Takes over what the client kept from an earlier stream, of which only versions are known."""
         url = sub.type_url
         self._resumed = self._resumed or bool(request.initial_versions)
-        if url == ENDPOINT and CLUSTER not in self._subscriptions:
-            return  # it asks for clusters last because one is warming, and waits for its endpoints
+        # a client that asks for clusters last does so because one is warming, and waits for endpoints
+        warming = url == ENDPOINT and CLUSTER not in self._subscriptions
         unknown = None if any(url in types for types in REFERRERS.values()) else ()
         for name, version in request.initial_versions.items():
-            if url == ENDPOINT and name in self._pinned:
-                continue  # its cluster has just been sent, and warms with what is sent now
             held = Resource(name, version, b"", unknown)
             sub.held[name] = held
             self._ledger.add(url, held)
+            if warming or (url == ENDPOINT and name in self._pinned):
+                sub.send_again(name)
 
     def _subscribe(self, sub: Subscription, names: Iterable[str], kept: Mapping[str, str]) -> None:
         for name in names:
             if name != WILDCARD:
                 sub.names.add(name)
                 sub.asked.add(name)
-                if name not in kept or (sub.type_url == ENDPOINT and name in self._pinned):
+                if name not in kept:
                     self._let_go(sub, name)  # a subscription is always answered, even a second one
                 sub.dirty[name] = None
             elif not sub.wildcard:
@@ -200,7 +205,7 @@ class Session:
             self._ledger.drop(sub.type_url, sent)
             for _, pinned in sent.references or () if sent and sub.type_url == CLUSTER else ():
                 self._pinned.pop(pinned, None)
-            if self._want(sub, name) is not sent:
+            if self._want(sub, name) is not sent or name in sub.again:
                 sub.dirty[name] = None
             if sub.type_url == SCOPE:
                 sub.touch(self._warming.done(name))
@@ -244,10 +249,10 @@ class Session:
             return
         for url, name in {*(old.references or ()), *(new.references or () if new else ())}:
             if url == ENDPOINT and endpoints.wants(name):
-                self._let_go(endpoints, name)
-                endpoints.refused.pop(name, None)
-                if new is not None:
-                    endpoints.dirty[name] = None
+                if new is None:
+                    self._let_go(endpoints, name)
+                else:
+                    endpoints.send_again(name)
 
     def _wake(self, cause: Ref) -> None:
         for url, name in self._waiting.wake(cause):
@@ -321,6 +326,7 @@ class Session:
             if verdict is not _Verdict.NOTHING:
                 flight[name] = self._want(sub, name) if verdict is _Verdict.SEND else None
                 sub.asked.discard(name)
+                sub.again.discard(name)
             if len(flight) == most:
                 break
         return flight
@@ -354,6 +360,7 @@ class Session:
         same = have is not None and have.version == want.version
         if same and have is not want:
             self._hold(sub, name, want)  # known in full from now on
+        same = same and name not in sub.again
         if same or refused is not None:
             sub.touch(self._warming.done(name) if sub.type_url == SCOPE else ())
             return _Verdict.NOTHING

@@ -69,5 +69,5 @@ class Needs:
 
     def _refused(self, ref: Ref, want: Resource) -> bool:
         sub = self._subscriptions.get(ref[0])
-        refusal = sub.refused.get(ref[1]) if sub else self._remembered.get(ref)
+        refusal = (sub.refused.get(ref[1]) if sub else None) or self._remembered.get(ref)
         return refusal is not None and refusal.version == want.version

@@ -20,6 +20,7 @@ class Subscription:
     snapshot again, oldest first; a name is there once however often it changes, so that a slow
     client costs no more memory than a fast one. `owed`: the first answer to a wildcard
     subscription is due even if it is empty. `asked`: names whose absence has to be answered.
+    `again`: names that are due though the client has them.
     """
 
     __slots__ = (
@@ -27,6 +28,7 @@ class Subscription:
         "_flying",
         "_groups",
         "_suspects",
+        "again",
         "asked",
         "dirty",
         "held",
@@ -43,6 +45,7 @@ class Subscription:
         self.owed = False
         self.names: set[str] = set()
         self.asked: set[str] = set()
+        self.again: set[str] = set()
         self.held: dict[str, Resource] = {}
         self.refused: dict[str, Refusal] = {}
         self.dirty: OrderedDict[str, None] = OrderedDict()
@@ -58,6 +61,12 @@ class Subscription:
         """These have to be compared with the snapshot."""
         for name in names:
             self.dirty[name] = None
+
+    def send_again(self, name: str) -> None:
+        """The client needs this once more, whatever it has or has refused."""
+        self.again.add(name)
+        self.refused.pop(name, None)
+        self.dirty[name] = None
 
     @property
     def busy(self) -> bool:
@@ -123,6 +132,7 @@ class Subscription:
         """Drops all that is remembered of a name but what the client holds or is being sent."""
         self.dirty.pop(name, None)
         self.asked.discard(name)
+        self.again.discard(name)
         self.refused.pop(name, None)
         self._suspects.discard(name)
 
