@@ -139,12 +139,12 @@ def listing(found: Iterable[str], most: int = FEW) -> str:
 
 
 def count(n: int, noun: str) -> str:
-    return f"{n} {noun}{'' if n == 1 else 's'}"
+    return f"{n} {noun}{'' if n == 1 else 'es' if noun.endswith('s') else 's'}"
 
 
 def impact(found: Impact) -> str:
     """`ConfigMap knative-serving/config-domain (example.com) changes 12 hosts: a, b, c and 9 more`."""
-    said = f"{found.config} ({listing(found.keys)}) changes {count(len(found.hosts), 'host') or 'no host'}"
+    said = f"{found.config} ({listing(found.keys)}) changes {count(len(found.hosts), 'host')}"
     if found.hosts:
         said += f": {listing(found.hosts)}"
     objects = ", ".join(f"{name} {count(n, 'object')}" for name, n in found.objects.items())
@@ -176,9 +176,7 @@ def summary(report: Report) -> str:
         for name, gateway in report.found.gateways.items():
             parts = [tally(gateway.objects)] if gateway.objects else []
             if gateway.left_out:
-                parts.append(
-                    f"{count(len(gateway.left_out), 'KIngress')} left out".replace("KIngresss", "KIngresses")
-                )
+                parts.append(f"{count(len(gateway.left_out), 'KIngress')} left out")
             said.append(f"{name}: {', '.join(parts) or 'same'}")
     return "; ".join(said)
 
