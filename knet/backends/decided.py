@@ -8,12 +8,15 @@ finding about what was rendered.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
-from knet.backends.api import Rendered
+from knet.backends.api import Capabilities, Rendered
+from knet.model.kingress import HASH_HEADER
 from knet.routing.match import Decision, Outcome, Request
-from knet.routing.table import Headers
+from knet.routing.order import rows_of
+from knet.routing.passes.hosts import normal
+from knet.routing.table import Headers, RoutingTable, Visibility
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +42,14 @@ class Decided:
     by: str = ""
 
     def agrees(self, other: Decided) -> bool:
-        """Whether two decisions are the same, whoever took them; how nobody takes it does not matter."""
+        """Whether two decisions are the same, whoever took them.
+
+        How nobody takes a request does not matter, nor does the hash that answers a probe: gateways
+        hash the KIngress before or after its defaults are filled in.
+        """
         if self.outcome in NOBODY:
             return other.outcome in NOBODY
-        return (self.outcome, self.sent) == (other.outcome, other.sent)
+        return self.outcome is other.outcome and _unhashed(self.sent) == _unhashed(other.sent)
 
 
 @runtime_checkable
@@ -52,6 +59,23 @@ class Explains(Protocol):
     def decide(self, rendered: Rendered, settings: Any, request: Request) -> Decided:
         """The decision. Never raises for what `render` made."""
         ...
+
+
+def _unhashed(sent: Iterable[Sent]) -> list[Sent]:
+    hidden = HASH_HEADER.lower()
+    return [replace(s, headers=tuple((n, v) for n, v in s.headers if n != hidden)) for s in sent]
+
+
+def beyond(capabilities: Capabilities, table: RoutingTable, request: Request) -> str:
+    """Why a gateway by its nature has no say in a request, whatever is rendered for it; else empty."""
+    if request.visibility is Visibility.EXTERNAL or capabilities.inner_serves_external:
+        return ""
+    host = normal(request.host)
+    owner = table.owners.get((Visibility.INTERNAL, host))
+    rows = rows_of(table.ingresses[owner], Visibility.INTERNAL, host) if owner else []
+    if any(row.visibility is Visibility.EXTERNAL for row in rows):
+        return "its inner gateway does not serve the hosts of external rules"
+    return ""
 
 
 def forwarded(sent: Iterable[Sent], by: str = "") -> Decided:

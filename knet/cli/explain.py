@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import click
 
 from knet import checks
-from knet.backends.decided import Explains, of_decision
+from knet.backends.decided import Explains, beyond, of_decision
 from knet.cli import common, explain_text, output
 from knet.cli.common import Made
 from knet.cli.explain_text import Answer, Column, as_json
@@ -170,6 +170,8 @@ def _column(made: Made, request: Request, decision: Decision) -> Column:
         return Column(None, "the KIngress is of another class")
     if not isinstance(made.backend, Explains):
         return Column(None, "this gateway's backend cannot say")
+    if why := beyond(made.backend.capabilities, made.table, request):
+        return Column(None, why)
     remarks = tuple(
         f"{d.code} {d.message}"
         for d in made.diagnostics
