@@ -50,7 +50,7 @@ class Runtime:
         self.seen.append(seen)
         query = {k: float(v[0]) for k, v in parse_qs(urlsplit(seen.path).query).items() if _number(v[0])}
         if len(self.seen) <= self.fail_first:
-            return 503, 0, 0, b"not yet"
+            return 503, 0, 0, b"{}"
         body = json.dumps({"name": self.name, **seen.__dict__}).encode()
         return 200, query.get("initial", 0), query.get("body", 0), body
 

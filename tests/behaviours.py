@@ -295,15 +295,12 @@ async def dispatch_rule(live: Live) -> None:
 @behaviour("retry")
 async def retry(live: Live) -> None:
     async with AsyncExitStack() as stack:
-        backend = apps.Runtime("a", fail_first=1)
-        await stack.enter_async_context(apps.serve(backend))
-        await live.apply(*service("a", backend.port, port_name="http2"), ready=False)
-        await live.apply(ingress("retry", rule([HOST], path(split("a")))), ready=False)
-        await live.ready_hash("retry")
-        first = len(backend.seen)
-        backend.fail_first = first + 1
+        (backend,) = await runtimes(stack, live, "a", port_name="http2")
+        await live.apply(ingress("retry", rule([HOST], path(split("a")))))
+        before = len(backend.seen)
+        backend.fail_first = before + 1
         assert [(await live.get(HOST)).status for _ in range(2)] == [503, 200]
-        assert len(backend.seen) == first + 2
+        assert len(backend.seen) == before + 2
 
 
 @behaviour("timeout")
@@ -428,7 +425,7 @@ async def websocket(live: Live) -> None:
     async with AsyncExitStack() as stack:
         port = await stack.enter_async_context(apps.websocket_echo("a"))
         await live.apply(*service("a", port), ready=False)
-        await live.apply(ingress("ws", rule([HOST], path(split("a")))), ready=False)
+        await live.apply(ingress("ws", rule([HOST], path(split("a")))))
         async with live.websocket(HOST) as connection:
             for i in range(100):
                 await connection.send(f"{i}")
@@ -441,7 +438,7 @@ async def websocket_split(live: Live) -> None:
         for name in "ab":
             port = await stack.enter_async_context(apps.websocket_echo(name))
             await live.apply(*service(name, port), ready=False)
-        await live.apply(ingress("ws", rule([HOST], path(split("a", 50), split("b", 50)))), ready=False)
+        await live.apply(ingress("ws", rule([HOST], path(split("a", 50), split("b", 50)))))
 
         async def ask() -> str:
             names = set()

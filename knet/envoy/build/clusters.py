@@ -52,6 +52,8 @@ def dns_cluster(
     made = _cluster(h2, tls, h1=h1)
     made.name = name
     made.type = cluster_pb2.Cluster.LOGICAL_DNS if logical else cluster_pb2.Cluster.STRICT_DNS
+    # both families, raced: by default a name with an IPv6 address is never asked for by IPv4
+    made.dns_lookup_family = cluster_pb2.Cluster.ALL
     socket = address_pb2.SocketAddress(address=target.host, port_value=target.port)
     endpoint = endpoint_components_pb2.Endpoint(address=address_pb2.Address(socket_address=socket))
     made.load_assignment.CopyFrom(
