@@ -135,10 +135,17 @@ def _shares(route: Route) -> Iterator[Share]:
 
 
 def _has_certificate(ingress: IngressTable, visibility: Visibility, host: str) -> bool:
-    def covers(row: VirtualHost) -> bool:
-        return any(h.lower() == host for h in row.hosts)
+    """Whether a TLS entry that serves some rule of this visibility names the host.
 
-    return any(covers(row) for row, _ in select(ingress.rows, ingress.tls, visibility))
+    It need not be that rule's host: server names are all the hosts of the entry (facts/translation.md,
+    kourier 11).
+    """
+    entries = {entry for _, entry in select(ingress.rows, ingress.tls, visibility)}
+    return any(host == h.lower() or _covers(h.lower(), host) for entry in entries for h in entry.hosts)
+
+
+def _covers(pattern: str, host: str) -> bool:
+    return pattern.startswith("*.") and host.endswith(pattern[1:]) and len(host) >= len(pattern)
 
 
 def _why_unknown(table: RoutingTable, request: Request, host: str) -> str:

@@ -51,7 +51,7 @@ def _secrets(made: KIngress) -> set[tuple[str, str]]:
     return {(t.secret_namespace, t.secret_name) for t in made.spec.tls}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.data())
 def test_rebuilt_is_built(data: st.DataObject) -> None:
     world = make_world(*data.draw(st.lists(kingresses(), max_size=4)))
@@ -66,6 +66,7 @@ def test_rebuilt_is_built(data: st.DataObject) -> None:
         assert list(table.certificates) == list(full.certificates)
 
 
+@settings(max_examples=20, deadline=None)
 @given(st.data())
 def test_what_nobody_claims_anew_stays_as_it_is(data: st.DataObject) -> None:
     made = data.draw(kingresses())
