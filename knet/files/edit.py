@@ -16,7 +16,6 @@ from typing import Any
 from knet import checks
 from knet.errors import Diagnostic, KnetError, ObjectRef, Source
 from knet.files import traffic_block
-from knet.files.load import assemble
 from knet.files.sources import GIT, File, resolve
 from knet.files.traffic_block import Block
 from knet.serving.shares import Refused, Target, set_shares, set_tags
@@ -152,8 +151,9 @@ def _files(inputs: Sequence[str]) -> Sequence[File]:
 
 
 def _near(name: str, files: Sequence[File]) -> str:
-    refs = assemble(files).objects
-    names = sorted({r.name for r in refs if r.kind.partition(".")[0] in traffic_block.KINDS})
+    """What the files do hold; of thousands the first, as this only helps to see a slip of the pen."""
+    having = [f for f in files if traffic_block.GROUP.encode() in f.content][:100]
+    names = sorted({b.name for f in having for b in traffic_block.find(_text(f))})
     close = difflib.get_close_matches(name, names, 1)
     return f"did you mean {close[0]}?" if close else f"found: {', '.join(names[:5]) or 'none'}"
 
