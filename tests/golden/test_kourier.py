@@ -12,38 +12,11 @@ import pytest
 
 from evaluators import Verdict, kourier, kourier_upstream
 from evaluators.envoy import virtual_host
+from golden_kourier import CASES, load
 from knet.backends.api import Rendered
-from knet.backends.kourier import backend
-from knet.routing.build import build
 from knet.routing.match import Request
 from knet.routing.table import Visibility
-from support import GOLDEN, golden_env, golden_input, golden_names, golden_output, needs_golden, world
-
-FOLDERS = {
-    "": ("kingress/inputs", "kingress/outputs/kourier"),
-    "lenient": ("kingress/lenient/inputs", "kingress/lenient/outputs/kourier"),
-}
-VARIANTS = sorted(p.name for p in (GOLDEN / "kingress/variants/kourier").glob("*"))
-CASES = [
-    *((case, "") for case in golden_names("kingress/inputs", "*.yaml")),
-    *((case, "lenient") for case in golden_names("kingress/lenient/inputs", "*.yaml")),
-    *(
-        (case, variant)
-        for variant in VARIANTS
-        for case in golden_names(f"kingress/variants/kourier/{variant}", "*.json")
-    ),
-]
-
-
-def load(case: str, variant: str) -> tuple[Rendered, dict[str, Any], dict[str, Any]]:
-    """(rendered, its documents, upstream's snapshot) of a case."""
-    inputs, outputs = FOLDERS.get(variant, ("kingress/inputs", f"kingress/variants/kourier/{variant}"))
-    env = golden_env("kourier", "" if variant == "lenient" else variant)
-    made = world(golden_input(case, "kourier", inputs), env)
-    settings, problems = backend.settings(made)
-    assert not problems or variant == "extauthz-no-protocol"
-    rendered = backend.render(build(made, backend.ingress_class), settings)
-    return rendered, backend.documents(rendered), golden_output(f"{outputs}/{case}.json")
+from support import needs_golden
 
 
 def requests(snapshot: dict[str, Any]) -> Iterator[Request]:

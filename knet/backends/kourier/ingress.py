@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from knet import checks
 from knet.backends.kourier.legal import header_problem, host_problem, host_value_problem, match_problem
-from knet.backends.kourier.upstreams import Cluster, Clusters
+from knet.backends.kourier.upstreams import Cluster, Clusters, is_http1
 from knet.backends.kourier.vhosts import VirtualHosts
 from knet.envoy.build.routes import route_configuration
 from knet.envoy.build.scopes import Scopes
@@ -135,9 +135,9 @@ class Translator:
                     _tell(made, ingress, check, problem, where + place, fatal=True)
 
     def _find_clusters(self, ingress: IngressTable, made: Made, route: Route, where: str) -> None:
-        plain = bool(route.host_rewrite)
+        plain, http1 = bool(route.host_rewrite), is_http1(ingress.origin.annotations)
         for i, split in enumerate(route.splits):
-            cluster = self._clusters.find(split.destination, plain=plain)
+            cluster = self._clusters.find(split.destination, plain=plain, http1=http1)
             made.clusters[cluster.name] = cluster
             if cluster.problem:
                 _tell(made, ingress, *cluster.problem, f"{where}.splits[{i}]", fatal=True)

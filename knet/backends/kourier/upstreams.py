@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from knet import checks
@@ -13,6 +14,8 @@ from knet.errors import Check
 from knet.routing.table import Destination, EndpointGroup, Key, RoutingTable, Upstream, UpstreamPort
 
 DISABLE_HTTP2 = "kourier.knative.dev/disable-http2"
+"""Annotation of a KIngress: "true" in any case (facts/translation.md, kourier 6)."""
+
 H2C_NAMES = frozenset(("http2", "h2c"))
 H2C_PROTOCOL = "kubernetes.io/h2c"
 FALLBACK_PORT = 80
@@ -40,18 +43,21 @@ class Clusters:
     def __init__(self, table: RoutingTable, ca_secret: str) -> None:
         self._upstreams = table.upstreams
         self._ca_secret = ca_secret
-        self._known: dict[tuple[Key, int | str, bool], Cluster] = {}
+        self._known: dict[tuple[Key, int | str, bool, bool], Cluster] = {}
 
-    def find(self, destination: Destination, *, plain: bool) -> Cluster:
-        """The cluster of a destination. `plain`: without TLS even where upstreams have it."""
+    def find(self, destination: Destination, *, plain: bool, http1: bool) -> Cluster:
+        """The cluster of a destination.
+
+        `plain`: without TLS even where upstreams have it. `http1`: without h2c even where the port says so.
+        """
         plain = plain or not self._ca_secret
-        key = (destination.key, destination.port, plain)
+        key = (destination.key, destination.port, plain, http1)
         found = self._known.get(key)
         if found is None:
-            found = self._known[key] = self._make(destination, plain)
+            found = self._known[key] = self._make(destination, plain=plain, http1=http1)
         return found
 
-    def _make(self, destination: Destination, plain: bool) -> Cluster:
+    def _make(self, destination: Destination, *, plain: bool, http1: bool) -> Cluster:
         upstream = self._upstreams.get(destination.key)
         service = f"Service {destination.namespace}/{destination.service}"
         if upstream is None:
@@ -66,7 +72,9 @@ class Clusters:
         if port is None:
             said = f"{service} has no port {destination.port}; its pods are dialled at {FALLBACK_PORT}"
             warning = (checks.MISSING_PORT, said)
-        h2 = _is_h2c(upstream, port)
+        h2 = _is_h2c(port)
+        if h2 and http1:
+            h2, name = False, name + "/http1"
         tls = None if plain else self._tls(destination.namespace)
         if upstream.external_name:
             target = HostPort(upstream.external_name, _legal(port.number) if port else FALLBACK_PORT)
@@ -89,6 +97,11 @@ class Clusters:
         return UpstreamTls(self._ca_secret, ("kn-routing", f"kn-user-{namespace}"))
 
 
+def is_http1(annotations: Mapping[str, str]) -> bool:
+    """Whether a KIngress's annotations switch h2c off."""
+    return annotations.get(DISABLE_HTTP2, "").lower() == "true"
+
+
 def find_port(upstream: Upstream, wanted: int | str) -> UpstreamPort | None:
     """The Service port a split names: by number or name; digits in quotes are a number.
 
@@ -105,7 +118,8 @@ def find_port(upstream: Upstream, wanted: int | str) -> UpstreamPort | None:
 def cluster_name(upstream: Upstream, destination: Destination, port: UpstreamPort | None) -> str:
     """`namespace/service` for the Service's main port, `namespace/service:port` for others.
 
-    It follows from the Service alone, so that no other KIngress can change it.
+    It follows from the Service alone, so that no other KIngress can change it. (`/plain` and `/http1` are
+    added where a KIngress wants less than the Service offers.)
     """
     name = f"{destination.namespace}/{destination.service}"
     if port is not None and port is main_port(upstream):
@@ -122,10 +136,8 @@ def main_port(upstream: Upstream) -> UpstreamPort | None:
     return next((p for p in ports if p.number == FALLBACK_PORT), None) or next(by_name, ports[0])
 
 
-def _is_h2c(upstream: Upstream, port: UpstreamPort | None) -> bool:
-    if port is None or upstream.annotations.get(DISABLE_HTTP2, "").lower() == "true":
-        return False
-    return port.name in H2C_NAMES or port.app_protocol == H2C_PROTOCOL
+def _is_h2c(port: UpstreamPort | None) -> bool:
+    return port is not None and (port.name in H2C_NAMES or port.app_protocol == H2C_PROTOCOL)
 
 
 def _addresses(upstream: Upstream, port: UpstreamPort | None) -> list[tuple[str, int]]:

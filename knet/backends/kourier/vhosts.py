@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from knet.backends.kourier.upstreams import Clusters
+from knet.backends.kourier.upstreams import Clusters, is_http1
 from knet.envoy.build import routes as build
 from knet.envoy.build.filters import CLIENT
 from knet.model.kingress import CLUSTER_LOCAL, EXTERNAL
@@ -108,10 +108,10 @@ class _IngressHosts:
         )
 
     def _action(self, route: Route, host: str) -> bytes:
-        plain = bool(route.host_rewrite)
+        plain, http1 = bool(route.host_rewrite), is_http1(self._ingress.origin.annotations)
         targets = []
         for split in route.splits:
-            cluster = self._shared.clusters.find(split.destination, plain=plain)
+            cluster = self._shared.clusters.find(split.destination, plain=plain, http1=http1)
             own, edits = _split_host(split.set_headers)
             targets.append(build.Target(cluster.name, split.weight, edits, "" if host else own))
         return build.action(targets, host)
