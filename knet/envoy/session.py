@@ -18,8 +18,8 @@ from knet.envoy.session_ledger import Ledger, Waiting
 from knet.envoy.session_messages import Refusal, Request, Response
 from knet.envoy.session_needs import Needs
 from knet.envoy.session_rules import LEGACY_WILDCARD, ORDER, REFERRERS, REMEMBERED, SILENT, limit
-from knet.envoy.session_warming import Warming
-from knet.envoy.snapshot import CLUSTER, ENDPOINT, SCOPE, Ref, Resource, Snapshot
+from knet.envoy.session_warming import Warming, temporary_scope
+from knet.envoy.snapshot import CLUSTER, ENDPOINT, ROUTE, SCOPE, Ref, Resource, Snapshot
 from knet.envoy.subscriptions import Flight, Subscription
 
 WILDCARD = "*"
@@ -230,6 +230,8 @@ class Session:
             return
         self._ledger.add(url, new)
         self._ledger.drop(url, old)
+        if url == SCOPE:
+            self._warming.hold(name, old, new)
         self._progress[url, name] = None
         if old is None:
             self._wake((url, name))
@@ -360,8 +362,7 @@ class Session:
         same = have is not None and have.version == want.version
         if same and have is not want:
             self._hold(sub, name, want)  # known in full from now on
-        same = same and name not in sub.again
-        if same or refused is not None:
+        if (same or refused is not None) and name not in sub.again:
             sub.touch(self._warming.done(name) if sub.type_url == SCOPE else ())
             return _Verdict.NOTHING
         if missing := self._missing(sub, want, have):
@@ -396,7 +397,18 @@ class Session:
         self._needs.resumed = self._resumed
         missing = self._needs.missing(self._snapshot, sub.type_url, want)
         if sub.type_url == SCOPE and have is not None and not missing and self._warming.possible:
-            for route in self._needs.unloaded_routes(want):
-                sub.touch(self._warming.start(want.name, route[1]))
-                missing.add(route)
+            for ref in want.references or ():
+                if ref[0] == ROUTE and not self._loaded(sub, ref):
+                    sub.touch(self._warming.start(want.name, ref[1]))
+                    if not self._loaded(sub, ref):  # it may have been warmed for somebody else
+                        missing |= {ref, (SCOPE, temporary_scope(ref[1]))}
         return missing
+
+    def _loaded(self, scopes: Subscription, route: Ref) -> bool:
+        """Whether the client has a RouteConfiguration, and a scope that goes on naming it.
+
+        The client drops it with the last such scope, and we hear of that later.
+        """
+        staying = (self._want(scopes, name) for name in self._warming.holders(route))
+        named = any(found is not None and route in (found.references or ()) for found in staying)
+        return named and self._needs.has(route)

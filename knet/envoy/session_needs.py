@@ -27,20 +27,17 @@ class Needs:
         found: set[Ref] = set()
         for ref in want.references or ():
             if ref[0] == CLUSTER:
-                found |= self._cold(ref)
+                found |= self._cold(snapshot, ref)
             elif ref[0] == ROUTE and type_url == SCOPE:
                 found |= self._undeliverable(snapshot, ref)
         return found
 
-    def unloaded_routes(self, want: Resource) -> list[Ref]:
-        """RouteConfigurations that `want` names and the client does not have."""
-        return [ref for ref in want.references or () if ref[0] == ROUTE and not self._has(ref)]
-
-    def _has(self, ref: Ref) -> bool:
+    def has(self, ref: Ref) -> bool:
+        """Whether the client has acknowledged this and is not about to lose it."""
         sub = self._subscriptions.get(ref[0])
         return sub is not None and ref[1] in sub.held and not sub.departing(ref[1])
 
-    def _cold(self, cluster: Ref) -> set[Ref]:
+    def _cold(self, snapshot: Snapshot, cluster: Ref) -> set[Ref]:
         """The cluster if the client does not have it, and those of its endpoints that it lacks."""
         sub = self._subscriptions.get(CLUSTER)
         if sub is None:
@@ -49,9 +46,11 @@ class Needs:
         if not sub.wants(cluster[1]):
             return set()
         known = sub.held.get(cluster[1]) or sub.sent(cluster[1])
+        if known is not None and known.references is None:  # of this one only the version is known
+            known = snapshot.get(*cluster)
         endpoints = {ref for ref in known.references or () if ref[0] == ENDPOINT} if known else set()
-        lacking = {ref for ref in endpoints if not self._has(ref)}
-        if self._has(cluster):
+        lacking = {ref for ref in endpoints if not self.has(ref)}
+        if self.has(cluster):
             return lacking
         # a client that took the endpoints has the cluster, though it may not say so before others are warm
         taken = known is not None and endpoints and not lacking
@@ -59,7 +58,7 @@ class Needs:
 
     def _undeliverable(self, snapshot: Snapshot, route: Ref) -> set[Ref]:
         """Empty if the client has this RouteConfiguration or would get it as soon as it asks."""
-        if self._has(route):
+        if self.has(route):
             return set()
         want = snapshot.get(*route)
         if want is None or self._refused(route, want):

@@ -9,24 +9,47 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from knet.envoy.snapshot import Resource
+from knet.envoy.snapshot import Ref, Resource
 
 _PREFIX = "warming|"
 
 
-class Warming:
-    """The temporary scopes of one session. `make` builds one from the RouteConfiguration's name."""
+def temporary_scope(route: str) -> str:
+    """The name of the scope that warms a RouteConfiguration."""
+    return _PREFIX + route
 
-    __slots__ = ("_make", "_routes", "_users")
+
+class Warming:
+    """The temporary scopes of one session. `make` builds one from the RouteConfiguration's name.
+
+    Also knows which scopes of the client name a RouteConfiguration: one of them may be its anchor.
+    """
+
+    __slots__ = ("_holders", "_make", "_routes", "_users")
 
     def __init__(self, make: Callable[[str], Resource] | None) -> None:
         self._make = make
         self._routes: dict[str, str] = {}
         self._users: dict[str, set[str]] = {}
+        self._holders: dict[Ref, set[str]] = {}
 
     @property
     def possible(self) -> bool:
         return self._make is not None
+
+    def hold(self, scope: str, old: Resource | None, new: Resource | None) -> None:
+        """The client now has `new` instead of `old`."""
+        for ref in old.references or () if old else ():
+            left = self._holders.get(ref, set())
+            left.discard(scope)
+            if not left:
+                self._holders.pop(ref, None)
+        for ref in new.references or () if new else ():
+            self._holders.setdefault(ref, set()).add(scope)
+
+    def holders(self, route: Ref) -> frozenset[str]:
+        """The scopes on the client that name a RouteConfiguration."""
+        return frozenset(self._holders.get(route, ()))
 
     def start(self, scope: str, route: str) -> list[str]:
         """`scope` waits for `route`. Gives the temporary scopes that have to be looked at."""
@@ -35,7 +58,7 @@ class Warming:
         changed = self.done(scope)
         self._routes[scope] = route
         self._users.setdefault(route, set()).add(scope)
-        return [*changed, _PREFIX + route]
+        return [*changed, temporary_scope(route)]
 
     def done(self, scope: str) -> list[str]:
         """`scope` waits no longer. Gives the temporary scopes that have to be looked at."""
@@ -46,7 +69,7 @@ class Warming:
         if self._users[route]:
             return []
         del self._users[route]
-        return [_PREFIX + route]
+        return [temporary_scope(route)]
 
     def get(self, name: str) -> Resource | None:
         """The temporary scope of that name, while it is needed."""

@@ -14,16 +14,18 @@ from knet.envoy.snapshot import CLUSTER, ENDPOINT, LISTENER, ROUTE, SCOPE, SECRE
 REVISIONS = ("r0", "r1", "r2", "r3")
 INGRESSES = ("i0", "i1", "i2")
 HOSTS = ("h0", "h1", "h2")
-MARKS = st.sampled_from(["", "x", "y", model.BAD])
+MARKS = st.sampled_from(["", "x", "y", "z", model.BAD])
 
 revisions = st.frozensets(st.sampled_from(REVISIONS), min_size=1, max_size=3)
 ingress = st.tuples(revisions, MARKS)
+some_hosts = st.frozensets(st.sampled_from(HOSTS), max_size=2)
+moves = st.tuples(st.integers(0, 5), st.integers(0, 5))
 
 
 class Stream(RuleBasedStateMachine):
     """Three ingresses that share hosts and revisions, one control plane, one Envoy."""
 
-    @initialize(acks_first=st.booleans(), filler=st.sampled_from([0, 60]))
+    @initialize(acks_first=st.booleans(), filler=st.sampled_from([0, 0, 40]))
     def start(self, acks_first, filler):
         self.filler = [f"f{i}" for i in range(filler)]
         self.ingresses: dict[str, tuple[frozenset[str], str]] = {}
@@ -63,67 +65,66 @@ class Stream(RuleBasedStateMachine):
         self.inbox: list[Response] = list(self.session.publish(self.snapshot))
         self.client.connect()
 
-    @rule(name=st.sampled_from(INGRESSES), made=ingress, hosts=st.frozensets(st.sampled_from(HOSTS)))
-    def set_ingress(self, name, made, hosts):
+    @rule(name=st.sampled_from(INGRESSES), made=ingress, hosts=some_hosts, moves=moves)
+    def set_ingress(self, name, made, hosts, moves):
         self.ingresses[name] = made
         self.hosts |= dict.fromkeys(hosts, name)
         self.publish()
+        self.move(*moves)
 
-    @rule(name=st.sampled_from(INGRESSES))
-    def delete_ingress(self, name):
+    @rule(name=st.sampled_from(INGRESSES), moves=moves)
+    def delete_ingress(self, name, moves):
         self.ingresses.pop(name, None)
         self.hosts = {h: i for h, i in self.hosts.items() if i != name}
         self.publish()
+        self.move(*moves)
 
-    @rule(name=st.sampled_from(REVISIONS), mark=MARKS)
-    def change_cluster(self, name, mark):
-        self.clusters[name] = mark
+    @rule(
+        of=st.sampled_from(["clusters", "endpoints"]),
+        name=st.sampled_from(REVISIONS),
+        mark=MARKS,
+        moves=moves,
+    )
+    def change_revision(self, of, name, mark, moves):
+        getattr(self, of)[name] = mark
         self.publish()
+        self.move(*moves)
 
-    @rule(name=st.sampled_from(REVISIONS), mark=MARKS)
-    def change_endpoints(self, name, mark):
-        self.endpoints[name] = mark
-        self.publish()
-
-    @rule()
-    def drop_filler(self):
+    @rule(moves=moves)
+    def drop_filler(self, moves):
         self.filler = self.filler[: len(self.filler) // 2]
         self.publish()
+        self.move(*moves)
 
     # the stream
 
-    @rule(count=st.integers(1, 4))
-    def client_reads(self, count):
-        for _ in range(count):
+    def move(self, server, client):
+        """Each side reads some of what waits for it."""
+        for _ in range(server):
+            if self.client.outbox:
+                self.inbox += self.session.receive(self.client.outbox.popleft())
+        for _ in range(client):
             if self.inbox:
                 self.client.take(self.inbox.pop(0))
 
-    @rule(count=st.integers(1, 4))
-    def server_reads(self, count):
-        for _ in range(count):
-            if self.client.outbox:
-                self.inbox += self.session.receive(self.client.outbox.popleft())
+    @rule(moves=moves)
+    def time_passes(self, moves):
+        self.move(*moves)
 
-    @rule()
-    def stream_breaks(self):
-        refused = {(u, n): r for u, found in self.session.nacked.items() for n, r in found.items()}
-        self.connect(refused)
-
-    @rule()
-    def control_plane_restarts(self):
-        self.snapshot = Snapshot.of(self.desired())
-        self.connect({})
-
-    @rule()
-    def envoy_restarts(self):
-        self.client = model.ModelEnvoy(acks_first=self.client.acks_first)
-        self.stream_breaks()
+    @rule(who=st.sampled_from(["stream", "control plane", "envoy"]), moves=moves)
+    def something_breaks(self, who, moves):
+        remembered = {(u, n): r for u, found in self.session.nacked.items() for n, r in found.items()}
+        if who == "control plane":
+            self.snapshot, remembered = Snapshot.of(self.desired()), {}
+        if who == "envoy":
+            self.client = model.ModelEnvoy(acks_first=self.client.acks_first)
+        self.connect(remembered)
+        self.move(*moves)
 
     @rule()
     def settle(self):
         for _ in range(5000):
-            self.server_reads(1)
-            self.client_reads(1)
+            self.move(1, 1)
             if not self.inbox and not self.client.outbox and not self.client.give_up(self.may_time_out()):
                 return
         raise AssertionError("the stream does not come to rest")
@@ -185,6 +186,6 @@ class Stream(RuleBasedStateMachine):
 
 
 Stream.TestCase.settings = settings(
-    max_examples=150, stateful_step_count=30, deadline=None, report_multiple_bugs=False
+    max_examples=250, stateful_step_count=30, deadline=None, report_multiple_bugs=False
 )
 TestStream = Stream.TestCase
