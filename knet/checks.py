@@ -41,6 +41,18 @@ REPEATED_HOST = Check("KNET209", "host stands twice in one KIngress", W)
 
 # 3xx: what a gateway cannot express
 
+# 32x: contour
+REFUSED_PROXY = Check("KNET320", "Contour refuses an HTTPProxy", W)
+NO_CONTOUR = Check("KNET321", "no Contour serves a rule", W)
+FORCED_INTERNAL = Check("KNET322", "cluster-local host is served inside only", W)
+OTHER_HOSTS = Check("KNET323", "Contour serves other hosts than written", W)
+ROUTE_ORDER = Check("KNET324", "Contour tries routes in another order", W)
+OTHER_REDIRECT = Check("KNET325", "Contour redirects other requests to https", W)
+OTHER_TLS = Check("KNET326", "Contour serves https for other hosts", W)
+EVEN_SHARES = Check("KNET327", "Contour shares traffic evenly where all weights are 0", W)
+OTHER_NAMESPACE = Check("KNET328", "Contour reaches no Service of another namespace", E)
+OTHER_MEANING = Check("KNET329", "Contour reads a value differently", W)
+
 # 33x: kourier
 NO_WEIGHT = Check("KNET330", "no split of a route takes traffic", E)
 REFUSED_BY_ENVOY = Check("KNET331", "Envoy refuses a value", E)

@@ -1,0 +1,111 @@
+"""The whole table to HTTPProxies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from knet import checks
+from knet.backends.api import Rendered
+from knet.backends.contour.arbitration import Arbiter
+from knet.backends.contour.differences import differences
+from knet.backends.contour.httpproxies import KIND, ProxyMaker
+from knet.backends.contour.placement import place
+from knet.backends.contour.settings import Settings
+from knet.errors import Diagnostic, ObjectRef, Severity
+from knet.model import kingress
+from knet.routing.table import IngressTable, Key, Route, RoutingTable, Split, Upstream
+
+GATEWAY = "contour"
+MAX_LABEL = 63
+
+
+def render(table: RoutingTable, settings: Settings, changed: frozenset[Key] | None = None) -> Rendered:
+    """HTTPProxies of every KIngress (of `changed` only, if given), KIngress by KIngress in order."""
+    maker = ProxyMaker(table.upstreams, settings)
+    arbiter = Arbiter(table, settings)
+    out = _Collected()
+    for ingress in _wanted(table, changed):
+        problems = list(obstacles(ingress, table.upstreams))
+        if problems:
+            out.diagnostics += problems
+            out.left_out.add(ingress.key)
+            continue
+        places = arbiter.kept(ingress, place(ingress, settings))
+        out.diagnostics += differences(ingress, places, settings)
+        out.add(ingress.key, maker.proxies(ingress, places))
+    return Rendered(
+        tuple(out.objects),
+        parents=out.parents,
+        left_out=frozenset(out.left_out),
+        diagnostics=tuple(out.diagnostics),
+    )
+
+
+def obstacles(ingress: IngressTable, upstreams: Mapping[Key, Upstream]) -> Iterator[Diagnostic]:
+    """Why nothing of a KIngress can be made: net-contour fails on these as well."""
+    about = ObjectRef(kingress.KIND, *ingress.key)
+    if len(ingress.origin.name.encode()) > MAX_LABEL:
+        yield checks.REFUSED_PROXY(
+            f"the name of the KIngress is longer than {MAX_LABEL}, and HTTPProxies carry it as a label",
+            about=about,
+            field="metadata.name",
+            gateway=GATEWAY,
+            hint="give it a shorter name",
+            severity=Severity.ERROR,
+        )
+    seen: set[Key] = set()
+    for route, k, split in _splits(ingress):
+        where = split.destination
+        if where.key in seen:
+            continue
+        seen.add(where.key)
+        field = f"spec.rules[{route.rule}].http.paths[{route.path}].splits[{k}]"
+        if where.namespace != ingress.origin.namespace:
+            yield checks.OTHER_NAMESPACE(
+                f"Service {where.namespace}/{where.service} is not in the namespace of the KIngress, "
+                "and an HTTPProxy reaches no other",
+                about=about,
+                field=f"{field}.serviceNamespace",
+                gateway=GATEWAY,
+                hint="put the KIngress into the namespace of its Services",
+            )
+        elif where.key not in upstreams:
+            yield checks.MISSING_BACKEND(
+                f"Service {where.namespace}/{where.service} does not exist",
+                about=about,
+                field=f"{field}.serviceName",
+                gateway=GATEWAY,
+                hint="add its file to the inputs, or say --assume-backends",
+            )
+
+
+def _splits(ingress: IngressTable) -> Iterator[tuple[Route, int, Split]]:
+    for row in ingress.rows:
+        for route in row.routes:
+            if not route.probe:
+                for k, split in enumerate(route.splits):
+                    yield route, k, split
+
+
+def _wanted(table: RoutingTable, changed: frozenset[Key] | None) -> Iterable[IngressTable]:
+    if changed is None:
+        return table.ingresses.values()
+    return [table.ingresses[key] for key in sorted(changed) if key in table.ingresses]
+
+
+@dataclass(slots=True)
+class _Collected:
+    objects: list[dict[str, Any]] = field(default_factory=list)
+    parents: dict[ObjectRef | tuple[str, str], Key] = field(default_factory=dict)
+    left_out: set[Key] = field(default_factory=set)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+    def add(self, key: Key, made: list[dict[str, Any]]) -> None:
+        """Takes in the HTTPProxies of a KIngress."""
+        if not made:
+            self.left_out.add(key)
+        self.objects += made
+        for proxy in made:
+            self.parents[ObjectRef(KIND, key[0], proxy["metadata"]["name"])] = key
