@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from knet.errors import ObjectRef
 from knet.model.kingress import HASH_HEADER
 from knet.text import json, tree
 from knet.text.tree import MISSING, Edit
@@ -21,23 +22,11 @@ _FOLLOWING_PATH = re.compile(r"(?:[./\[](?:generation|domainHash|checksum|deploy
 _FOLLOWING_TEXT = re.compile(r"\b[0-9a-f]{32,}\b|(?<=\.gen-)\d+(?=\.)")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Identity:
-    """What stays the same about an object: its kind (or xDS section), namespace and name."""
-
-    kind: str
-    namespace: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
-
-
 @dataclass(frozen=True, slots=True)
 class ChangedObject:
     """An object on both sides. `edits` are shown; `following` is how many only follow from others."""
 
-    identity: Identity
+    identity: ObjectRef
     edits: tuple[Edit, ...]
     following: int = 0
 
@@ -46,8 +35,8 @@ class ChangedObject:
 class ObjectsDiff:
     """`unchanged_but` counts the objects in which only following values or order differ."""
 
-    added: tuple[Identity, ...] = ()
-    removed: tuple[Identity, ...] = ()
+    added: tuple[ObjectRef, ...] = ()
+    removed: tuple[ObjectRef, ...] = ()
     changed: tuple[ChangedObject, ...] = ()
     unchanged_but: int = 0
 
@@ -60,15 +49,15 @@ class ObjectsDiff:
         return sum(c.following for c in self.changed)
 
 
-def identified(documents: Any) -> dict[Identity, dict[str, Any]]:
-    """`Backend.documents` by identity."""
+def identified(documents: Any) -> dict[ObjectRef, dict[str, Any]]:
+    """`Backend.documents` by identity: an Envoy resource's kind is its section."""
     return {_identity(section, item): item for section, item in _items(documents)}
 
 
 def compare(
-    old: Mapping[Identity, dict[str, Any]],
-    new: Mapping[Identity, dict[str, Any]],
-    reordered: frozenset[Identity] | None = None,
+    old: Mapping[ObjectRef, dict[str, Any]],
+    new: Mapping[ObjectRef, dict[str, Any]],
+    reordered: frozenset[ObjectRef] | None = None,
 ) -> ObjectsDiff:
     """What differs. Order alone counts in the objects `reordered` (None: in all of them)."""
     changed: list[ChangedObject] = []
@@ -108,14 +97,14 @@ def _items(documents: Any) -> Iterator[tuple[str, dict[str, Any]]]:
             yield section, item
 
 
-def _identity(section: str, item: dict[str, Any]) -> Identity:
+def _identity(section: str, item: dict[str, Any]) -> ObjectRef:
     if section:
-        return Identity(section, "", item.get("name") or item.get("clusterName", ""))
+        return ObjectRef(section, "", item.get("name") or item.get("clusterName", ""))
     metadata = item.get("metadata", {})
-    return Identity(item.get("kind", ""), metadata.get("namespace", ""), metadata.get("name", ""))
+    return ObjectRef(item.get("kind", ""), metadata.get("namespace", ""), metadata.get("name", ""))
 
 
-def _changed(identity: Identity, old: dict[str, Any], new: dict[str, Any]) -> ChangedObject:
+def _changed(identity: ObjectRef, old: dict[str, Any], new: dict[str, Any]) -> ChangedObject:
     edits = list(tree.diff(old, new))
     probes = tuple({*_probes(old), *_probes(new)})
     shown = tuple(e for e in edits if not follows(e) and not e.path.startswith(probes))

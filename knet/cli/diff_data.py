@@ -8,7 +8,6 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from knet import checks
-from knet.backends.objects import Identity
 from knet.cli import diff_words as words
 from knet.cli import output
 from knet.cli.diff_words import Report
@@ -112,7 +111,7 @@ def _gateway(found: GatewayDiff) -> dict[str, Any]:
     }
 
 
-def _identity(identity: Identity) -> dict[str, str]:
+def _identity(identity: ObjectRef) -> dict[str, str]:
     return {"kind": identity.kind, "namespace": identity.namespace, "name": identity.name}
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from knet.backends import objects
 from knet.backends.api import Backend, Rendered
-from knet.backends.objects import Identity, ObjectsDiff
+from knet.backends.objects import ObjectsDiff
 from knet.errors import Diagnostic, ObjectRef, errors
 from knet.files.load import Loaded, locate
 from knet.files.world import Composed
@@ -46,7 +46,7 @@ class GatewayDiff:
     """
 
     objects: ObjectsDiff
-    parents: Mapping[Identity, Key] = field(default_factory=dict)
+    parents: Mapping[ObjectRef, Key] = field(default_factory=dict)
     left_out: tuple[Key, ...] = ()
 
 
@@ -173,12 +173,10 @@ def _written(backend: Backend) -> bool:
     return not backend.capabilities.longest_path_first
 
 
-def _parents(rendered: Rendered) -> dict[Identity, Key]:
+def _parents(rendered: Rendered) -> dict[ObjectRef, Key]:
     return {
-        Identity(ref.kind, ref.namespace, ref.name)
-        if isinstance(ref, ObjectRef)
-        else Identity(ref[0], "", ref[1]): key
-        for ref, key in rendered.parents.items()
+        of if isinstance(of, ObjectRef) else ObjectRef(of[0], "", of[1]): key
+        for of, key in rendered.parents.items()
     }
 
 

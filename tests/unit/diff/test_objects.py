@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knet.backends.objects import Identity, compare, identified
+from knet.backends.objects import compare, identified
+from knet.errors import ObjectRef
 from knet.text import tree
 from knet.text.tree import MISSING, Edit
 
@@ -85,7 +86,7 @@ def test_a_digest_of_a_certificate_is_shown():
 def test_order_counts_only_where_the_meaning_changes_with_it():
     one, other = http("/a", 100), http("/b", 100)
     old, new = service([one, other]), service([other, one])
-    identity = Identity("VirtualService", "default", "hello-ingress")
+    identity = ObjectRef("VirtualService", "default", "hello-ingress")
     assert not difference(old, new, reordered=frozenset())
     (changed,) = difference(old, new, reordered=frozenset({identity})).changed
     assert changed.edits[0].path == "spec.http[order]"
