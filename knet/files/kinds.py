@@ -9,19 +9,20 @@ from typing import Any
 from pydantic import BaseModel
 
 from knet import checks
-from knet.errors import Diagnostic
+from knet.errors import Diagnostic, ObjectRef
 from knet.model import core, kingress
 
 KINGRESS = (kingress.API_VERSION, kingress.KIND)
 
+SERVING = "serving.knative.dev"
 _SERVING = {
-    ("serving.knative.dev/v1", "Service"),
-    ("serving.knative.dev/v1", "Route"),
-    ("serving.knative.dev/v1", "Configuration"),
-    ("serving.knative.dev/v1", "Revision"),
-    ("serving.knative.dev/v1beta1", "DomainMapping"),
+    (f"{SERVING}/v1", "Service"),
+    (f"{SERVING}/v1", "Route"),
+    (f"{SERVING}/v1", "Configuration"),
+    (f"{SERVING}/v1", "Revision"),
+    (f"{SERVING}/v1beta1", "DomainMapping"),
 }
-KINDS = frozenset({KINGRESS, *core.KINDS})
+KINDS = frozenset({KINGRESS, *core.KINDS, *_SERVING})
 
 
 @cache
@@ -31,7 +32,16 @@ def model(api_version: str, kind: str) -> type[BaseModel]:
         return kingress.KIngress
     if (api_version, kind) in core.KINDS:
         return core.KINDS[api_version, kind]
-    raise NotImplementedError
+    # imported here: 30 ms that only those with Knative's objects should pay
+    from knet.model import domainmapping, serving
+
+    return domainmapping.DomainMapping if kind == domainmapping.KIND else serving.KINDS[kind]
+
+
+def ref(api_version: str, kind: str, namespace: str, name: str) -> ObjectRef:
+    """The ref of an object that could not be read, as its model would give it."""
+    own = f"{kind}.{SERVING}" if api_version.startswith(f"{SERVING}/") else kind
+    return ObjectRef(own, namespace, name)
 
 
 def passed_over_name(api_version: str, kind: str) -> str:

@@ -52,7 +52,8 @@ def _explain(raw: Raw, error: ValidationError) -> Iterator[Diagnostic]:
     data = json.loads(raw.body)
     meta = data.get("metadata")
     meta = meta if isinstance(meta, dict) else {}
-    ref = ObjectRef(raw.kind, str(meta.get("namespace", "")), str(meta.get("name", "")))
+    names = str(meta.get("namespace", "")), str(meta.get("name", ""))
+    ref = kinds.ref(raw.api_version, raw.kind, *names)
     seen: set[tuple[Any, ...]] = set()
     for found in error.errors(include_url=False):
         loc = tuple(found["loc"])
