@@ -59,6 +59,7 @@ _OPTION_HEADER = tag(base_pb2.HeaderValueOption, "header")
 _OPTION_TAIL = serialize(
     base_pb2.HeaderValueOption(append_action=base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD)
 )
+_OPTION_EMPTY = serialize(base_pb2.HeaderValueOption(keep_empty_value=True))
 _HEADER_KEY = tag(base_pb2.HeaderValue, "key")
 _HEADER_VALUE = tag(base_pb2.HeaderValue, "value")
 
@@ -182,7 +183,8 @@ def _weight(weight: int) -> bytes:
 def _option(name: str, value: str) -> bytes:
     if "%" in value:  # a header value is a format string to Envoy
         value = value.replace("%", "%%")
-    return embed(_OPTION_HEADER, text(_HEADER_KEY, name) + text(_HEADER_VALUE, value)) + _OPTION_TAIL
+    made = embed(_OPTION_HEADER, text(_HEADER_KEY, name) + text(_HEADER_VALUE, value)) + _OPTION_TAIL
+    return made if value else made + _OPTION_EMPTY
 
 
 _NO_CHECK = ext_authz_pb2.ExtAuthzPerRoute(disabled=True)
