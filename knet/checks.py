@@ -42,8 +42,17 @@ REPEATED_HOST = Check("KNET209", "host stands twice in one KIngress", W)
 # 3xx: what a gateway cannot express
 
 # 32x: contour
+ISTIO_GATEWAY_SERVICE = Check("KNET310", "Istio gateway's Service is not in the input", N)
+ISTIO_UNSERVED = Check("KNET311", "Istio does not serve a host", W)
+ISTIO_ORDER = Check("KNET312", "Istio tries routes as written", W)
+ISTIO_EMPTY_HEADER = Check("KNET313", "Istio takes an empty header value literally", W)
+ISTIO_NAMED_PORT = Check("KNET314", "Istio is given port 0 for a named port", W)
+ISTIO_TLS = Check("KNET315", "Istio serves other schemes", W)
+ISTIO_SHARED_HOST = Check("KNET316", "Istio serves a contested host from any claimant", W)
+ISTIO_PREFIX = Check("KNET317", "Istio takes a longer host by its prefix", W)
+ISTIO_NAME_COLLISION = Check("KNET318", "two KIngresses share an Istio Gateway by name", W)
 REFUSED_PROXY = Check("KNET320", "Contour refuses an HTTPProxy", W)
-NO_CONTOUR = Check("KNET321", "no Contour serves a rule", W)
+NO_CONTOUR = Check("KNET321", "no Contour serves a host", W)
 FORCED_INTERNAL = Check("KNET322", "cluster-local host is served inside only", W)
 OTHER_HOSTS = Check("KNET323", "Contour serves other hosts than written", W)
 ROUTE_ORDER = Check("KNET324", "Contour tries routes in another order", W)

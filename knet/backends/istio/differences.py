@@ -1,0 +1,178 @@
+"""Where Istio decides a request differently from `knet.routing.match`: said before anything is applied.
+
+Istio tries routes as written, takes an authority by prefix, and an exact header match with "" literally
+(facts/translation.md part 1, istio 3 to 6 and 9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from knet import checks
+from knet.backends.istio.settings import Settings
+from knet.backends.istio.virtualservices import LOCAL_SUFFIX, authority_prefixes, port_number
+from knet.errors import Check, Diagnostic, ObjectRef
+from knet.model.kingress import KIND
+from knet.routing.order import effective
+from knet.routing.passes.hosts import expand
+from knet.routing.passes.tls import select
+from knet.routing.table import IngressTable, Route, RoutingTable, VirtualHost, Visibility
+
+EXT, INT = Visibility.EXTERNAL, Visibility.INTERNAL
+
+
+def differences(ingress: IngressTable, table: RoutingTable, settings: Settings) -> Iterator[Diagnostic]:
+    """One finding for each thing of this KIngress that a request can notice."""
+    about = ObjectRef(KIND, *ingress.key)
+    seen: set[tuple[str, str]] = set()
+    for check, said, where, hint in (
+        *_hosts(ingress, settings),
+        *_order(ingress),
+        *_splits(ingress),
+        *_tls(ingress, settings),
+        *_neighbours(ingress, table),
+    ):
+        if (check.code, where) not in seen:
+            seen.add((check.code, where))
+            yield check(said, about=about, field=where, gateway="istio", hint=hint)
+
+
+Finding = tuple[Check, str, str, str]
+
+
+def _hosts(ingress: IngressTable, settings: Settings) -> Iterator[Finding]:
+    if not any(settings.gateways.values()):
+        yield (
+            checks.ISTIO_UNSERVED,
+            "no gateway is configured: only the mesh serves it",
+            "spec.rules",
+            "set external-gateways or local-gateways in config-istio",
+        )
+    for row in ingress.rows:
+        where = f"spec.rules[{row.rule}].hosts"
+        if not row.hosts:
+            yield checks.ISTIO_UNSERVED, "a rule without hosts serves none", where, "name its hosts"
+        for i, host in enumerate(row.hosts):
+            place = f"{where}[{i}]"
+            if "*" in host:
+                said = f"{host} is taken literally, as a prefix of the authority"
+                yield checks.ISTIO_UNSERVED, said, place, "name each host"
+            elif host not in expand(host):
+                said = f"{host} is not a name that Istio is given: its last label is a number or too long"
+                yield checks.ISTIO_UNSERVED, said, place, "use a host whose last label is a word"
+            elif host != host.lower():
+                said = f"{host} has capitals, and Istio compares the authority as it is written"
+                yield checks.ISTIO_UNSERVED, said, place, "write it in lower case"
+            elif ":" in host:
+                yield checks.ISTIO_UNSERVED, f"{host} has a port", place, "leave the port out"
+
+
+def _order(ingress: IngressTable) -> Iterator[Finding]:
+    """A host's routes as Istio tries them (rule by rule, as written), against the order they should have."""
+    for host, rows in _by_host(ingress).items():
+        written = [r for row in rows for r in row.routes]
+        for later, earlier in _overtaken(written):
+            said = f"{_named(later)} should win over {_named(earlier)} for {host}, which Istio tries first"
+            where = f"spec.rules[{later.rule}].http.paths[{later.path}]"
+            yield checks.ISTIO_ORDER, said, where, "write longer paths before shorter ones"
+        for route in written:
+            if not route.probe and any(not value for _, value in route.match.headers):
+                said = 'a header match with "" asks for an empty value here, not for presence'
+                where = f"spec.rules[{route.rule}].http.paths[{route.path}].headers"
+                yield checks.ISTIO_EMPTY_HEADER, said, where, "name the value"
+
+
+def _by_host(ingress: IngressTable) -> dict[str, list[VirtualHost]]:
+    """The rows whose routes a request to each host meets: those with an authority prefix of it."""
+    hosts = {host for row in ingress.rows for host in row.hosts}
+    found: dict[str, list[VirtualHost]] = {}
+    for host in sorted(hosts):
+        rows = [row for row in ingress.rows if host in row.hosts]
+        found[host] = rows
+    return found
+
+
+def _overtaken(written: list[Route]) -> Iterator[tuple[Route, Route]]:
+    """(route, the one that takes its requests) where the order they should have is another."""
+    wanted = {id(route): i for i, route in enumerate(effective(written))}
+    for i, later in enumerate(written):
+        for earlier in written[:i]:
+            if (
+                wanted[id(later)] < wanted[id(earlier)]
+                and _meet(earlier, later)
+                and not _same_effect(earlier, later)
+            ):
+                yield later, earlier
+                break
+
+
+def _meet(a: Route, b: Route) -> bool:
+    """Whether a request exists that both take."""
+    one, two = a.match.path or "/", b.match.path or "/"
+    if not (one.startswith(two) or two.startswith(one)):
+        return False
+    ours = {n.lower(): v for n, v in a.match.headers}
+    return all(not v or not ours.get(n.lower(), v) or ours.get(n.lower(), v) == v for n, v in b.match.headers)
+
+
+def _same_effect(a: Route, b: Route) -> bool:
+    return (a.splits, a.set_headers, a.host_rewrite, a.redirect) == (
+        b.splits,
+        b.set_headers,
+        b.host_rewrite,
+        b.redirect,
+    )
+
+
+def _named(route: Route) -> str:
+    headers = "".join(f" {n}={v}" for n, v in route.match.headers if not route.probe)
+    return f"path {route.match.path or '/'}{headers}"
+
+
+def _splits(ingress: IngressTable) -> Iterator[Finding]:
+    for row in ingress.rows:
+        for route in row.routes:
+            where = f"spec.rules[{route.rule}].http.paths[{route.path}].splits"
+            for i, split in enumerate(route.splits):
+                port = split.destination.port
+                if not port_number(port):
+                    said = f"port {port} is a name, and Istio is given port 0"
+                    yield checks.ISTIO_NAMED_PORT, said, f"{where}[{i}].servicePort", "write its number"
+
+
+def _tls(ingress: IngressTable, settings: Settings) -> Iterator[Finding]:
+    covered = {v: [(row, e) for row, e in select(ingress.rows, ingress.tls, v)] for v in Visibility}
+    public = [row for row in ingress.rows if row.visibility is EXT]
+    if covered[EXT] and public and not ingress.http_option:
+        said = "httpOption is unset: with TLS, Istio is given no plain HTTP server at all"
+        yield checks.ISTIO_TLS, said, "spec.httpOption", "set it to Enabled or Redirected"
+    if covered[INT] and not settings.cluster_local_tls:
+        index = covered[INT][0][1].index
+        said = "cluster-local TLS is off, so its hosts have no https here"
+        hint = "set cluster-local-domain-tls: Enabled in config-network"
+        yield checks.ISTIO_TLS, said, f"spec.tls[{index}]", hint
+
+
+def _neighbours(ingress: IngressTable, table: RoutingTable) -> Iterator[Finding]:
+    """Hosts that a shorter authority of the same VirtualService takes too, and hosts of others."""
+    for row in ingress.rows:
+        for i, host in enumerate(row.hosts):
+            owner = table.owners.get((row.visibility, host.lower()))
+            if owner is not None and owner != ingress.key:
+                said = f"{host} is claimed by {'/'.join(owner)} too, and Istio serves either of them"
+                where = f"spec.rules[{row.rule}].hosts[{i}]"
+                yield checks.ISTIO_SHARED_HOST, said, where, "let one KIngress have the host"
+    for row in ingress.rows:
+        for other in ingress.rows:
+            if other is row or other.visibility is not row.visibility:
+                continue
+            for prefix in authority_prefixes(other.hosts):
+                caught = [
+                    h
+                    for h in row.hosts
+                    if h.removesuffix(LOCAL_SUFFIX).startswith(prefix) and h not in other.hosts
+                ]
+                if caught and other.rule < row.rule:
+                    said = f"{caught[0]} starts with {prefix}, whose rule takes its requests first"
+                    where = f"spec.rules[{row.rule}].hosts"
+                    yield checks.ISTIO_PREFIX, said, where, "write the rule with the longer host first"
