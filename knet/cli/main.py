@@ -19,6 +19,7 @@ COMMANDS = {
     "validate": "Check files and say what is wrong, with file, line and the mend.",
     "kingress": "Print the KIngresses that Services, Routes and DomainMappings make.",
     "traffic": "Edit the traffic block of a Service in place.",
+    "gateway": "Serve files through a live Envoy on localhost, and show what it has acknowledged.",
     "backends": "List the gateways that are installed and what they can express.",
     "completion": "Print the completion script of bash, zsh or fish.",
 }

@@ -7,11 +7,15 @@ shared by all. `loop_factory` gives uvloop where it is installed (25 % less CPU 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+# gRPC's own handlers around fork do nothing for a child that becomes Envoy at once, but write to stderr
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 
 import grpc
 from envoy.config.route.v3 import scoped_route_pb2

@@ -1,0 +1,83 @@
+"""One probe through the data path says whether a host is served at the published version.
+
+The request is Knative's (facts/translation.md 2.12), and so is the judgement (facts/knative.md B.2):
+200 with the right hash is ready, 404 and 503 ask for patience, all else an application said. What
+an application answered carries Envoy's upstream time; that tells its 404 from the gateway's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from dataclasses import dataclass
+
+from knet.model.kingress import HASH_HEADER
+
+_TIMEOUT = 1.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 2.0
+_ANSWERED_BY_UPSTREAM = "x-envoy-upstream-service-time"
+
+
+class Verdict(enum.Enum):
+    """What one answer says."""
+
+    READY = "ready"
+    LATER = "later"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the gateway listens, and the host, path and hash to ask it for."""
+
+    address: tuple[str, int]
+    host: str
+    hash: str
+    path: str = "/healthz"
+
+
+def request(target: Target) -> bytes:
+    """The bytes of the probe."""
+    lines = (
+        f"GET {target.path} HTTP/1.1",
+        f"Host: {target.host}",
+        "User-Agent: Knative-Ingress-Probe",
+        "K-Network-Probe: probe",
+        f"{HASH_HEADER}: override",
+        "Connection: close",
+    )
+    return "\r\n".join((*lines, "", "")).encode()
+
+
+def judge(answer: bytes, wanted: str) -> Verdict:
+    """What the head of an answer says. A hash of another version asks for patience too."""
+    head = answer.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
+    words = head[0].split()
+    if len(words) < 2 or not words[1].isdigit():
+        return Verdict.LATER
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
+    said = headers.get(HASH_HEADER.lower())
+    if said is not None:
+        return Verdict.READY if said == wanted else Verdict.LATER
+    by_gateway = _ANSWERED_BY_UPSTREAM not in headers
+    return Verdict.LATER if words[1] in ("404", "503") and by_gateway else Verdict.READY
+
+
+async def confirm(target: Target) -> None:
+    """Returns when the host is served. Asks again with growing pauses; ends by cancellation only."""
+    pause = _FIRST_PAUSE
+    while await _ask(target) is not Verdict.READY:
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+async def _ask(target: Target) -> Verdict:
+    try:
+        async with asyncio.timeout(_TIMEOUT):
+            reader, writer = await asyncio.open_connection(*target.address)
+            try:
+                writer.write(request(target))
+                return judge(await reader.readuntil(b"\r\n\r\n"), target.hash)
+            finally:
+                writer.close()
+    except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        return Verdict.LATER

@@ -1,0 +1,101 @@
+"""Readiness of KIngresses: acknowledged by every gateway at exactly this version, then probed once.
+
+No gateways × hosts probes, and no way back without a change: what is ready stays so until what it
+needs differs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+from knet.backends.api import Readiness, State
+from knet.control.probe import Target, confirm
+from knet.envoy.server_waiters import Outcome
+from knet.envoy.snapshot import Ref
+from knet.envoy.status import label
+from knet.routing.table import Key
+
+_PROBES_AT_ONCE = 32
+
+Acked = Callable[[Mapping[Ref, str]], Awaitable[Outcome]]
+
+
+class Confirmations:
+    """Watches each KIngress from publication to readiness, one task for each that is under way."""
+
+    def __init__(self, acked: Acked, on_change: Callable[[Key, Readiness], None] | None = None) -> None:
+        """`acked` waits for gateways (`Server.acked`); `on_change` hears every new state."""
+        self._acked = acked
+        self._on_change = on_change
+        self._wanted: dict[Key, Mapping[Ref, str]] = {}
+        self._tasks: dict[Key, asyncio.Task[None]] = {}
+        self._probing = asyncio.Semaphore(_PROBES_AT_ONCE)
+        self.states: dict[Key, Readiness] = {}
+
+    def watch(self, key: Key, wanted: Mapping[Ref, str], target: Target | None) -> None:
+        """A KIngress was published and needs `wanted`; `target` is None where nothing can be probed."""
+        if self._wanted.get(key) == wanted and self.states[key].state is not State.FAILED:
+            return
+        self._cancel(key)
+        self._wanted[key] = wanted
+        self._set(key, Readiness(State.WAITING, "the gateways have not acknowledged it yet"))
+        task = asyncio.create_task(self._confirm(key, wanted, target))
+        self._tasks[key] = task
+        task.add_done_callback(lambda done: self._ended(key, done))
+
+    def fail(self, key: Key, reason: str) -> None:
+        """A KIngress cannot be published."""
+        self._cancel(key)
+        self._wanted.pop(key, None)
+        self._set(key, Readiness(State.FAILED, reason))
+
+    def forget(self, key: Key) -> None:
+        """A KIngress is gone."""
+        self._cancel(key)
+        self._wanted.pop(key, None)
+        self.states.pop(key, None)
+
+    async def settled(self, keys: Iterable[Key] | None = None) -> None:
+        """Waits until none of these (None: of all) is under way any longer."""
+        while tasks := [self._tasks[k] for k in (self._tasks if keys is None else keys) if k in self._tasks]:
+            await asyncio.wait(tasks)
+
+    async def close(self) -> None:
+        """Ends all watching."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _confirm(self, key: Key, wanted: Mapping[Ref, str], target: Target | None) -> None:
+        outcome = await self._acked(wanted)
+        if not outcome:
+            words = [
+                f"gateway {n} refused {label(ref)}: {r.message}" for (n, ref), r in outcome.refusals.items()
+            ]
+            self._set(key, Readiness(State.FAILED, "; ".join(words)))
+            return
+        if target is not None:
+            self._set(key, Readiness(State.WAITING, f"{target.host} does not answer yet"))
+            async with self._probing:
+                await confirm(target)
+        self._set(key, Readiness(State.READY))
+
+    def _set(self, key: Key, state: Readiness) -> None:
+        if self.states.get(key) == state:
+            return
+        self.states[key] = state
+        if self._on_change is not None:
+            self._on_change(key, state)
+
+    def _cancel(self, key: Key) -> None:
+        task = self._tasks.pop(key, None)
+        if task is not None:
+            task.cancel()
+
+    def _ended(self, key: Key, task: asyncio.Task[None]) -> None:
+        if self._tasks.get(key) is task:
+            del self._tasks[key]
+        if not task.cancelled():
+            task.result()  # a fault of ours is raised, not lost
