@@ -16,7 +16,7 @@ from knet.model.kingress import KIND
 from knet.routing.order import effective
 from knet.routing.passes.hosts import expand
 from knet.routing.passes.tls import select
-from knet.routing.table import IngressTable, Route, RoutingTable, VirtualHost, Visibility
+from knet.routing.table import IngressTable, Route, RoutingTable, Visibility
 
 EXT, INT = Visibility.EXTERNAL, Visibility.INTERNAL
 
@@ -28,6 +28,7 @@ def differences(ingress: IngressTable, table: RoutingTable, settings: Settings) 
     for check, said, where, hint in (
         *_hosts(ingress, settings),
         *_order(ingress),
+        *_empty_headers(ingress),
         *_splits(ingress),
         *_tls(ingress, settings),
         *_neighbours(ingress, table),
@@ -69,27 +70,32 @@ def _hosts(ingress: IngressTable, settings: Settings) -> Iterator[Finding]:
 
 def _order(ingress: IngressTable) -> Iterator[Finding]:
     """A host's routes as Istio tries them (rule by rule, as written), against the order they should have."""
-    for host, rows in _by_host(ingress).items():
-        written = [r for row in rows for r in row.routes]
+    for rows, host in _hosts_by_rows(ingress).items():
+        written = [r for index in rows for r in ingress.rows[index].routes]
+        if len(written) <= 2:  # one path and its probe copy
+            continue
         for later, earlier in _overtaken(written):
             said = f"{_named(later)} should win over {_named(earlier)} for {host}, which Istio tries first"
             where = f"spec.rules[{later.rule}].http.paths[{later.path}]"
             yield checks.ISTIO_ORDER, said, where, "write longer paths before shorter ones"
-        for route in written:
-            if not route.probe and any(not value for _, value in route.match.headers):
+
+
+def _empty_headers(ingress: IngressTable) -> Iterator[Finding]:
+    for row in ingress.rows:
+        for route in row.routes:
+            if route.match.headers and any(not value for _, value in route.match.headers):
                 said = 'a header match with "" asks for an empty value here, not for presence'
                 where = f"spec.rules[{route.rule}].http.paths[{route.path}].headers"
                 yield checks.ISTIO_EMPTY_HEADER, said, where, "name the value"
 
 
-def _by_host(ingress: IngressTable) -> dict[str, list[VirtualHost]]:
-    """The rows whose routes a request to each host meets: those with an authority prefix of it."""
-    hosts = {host for row in ingress.rows for host in row.hosts}
-    found: dict[str, list[VirtualHost]] = {}
-    for host in sorted(hosts):
-        rows = [row for row in ingress.rows if host in row.hosts]
-        found[host] = rows
-    return found
+def _hosts_by_rows(ingress: IngressTable) -> dict[tuple[int, ...], str]:
+    """The combinations of rows that hosts have, with one host of each."""
+    rows: dict[str, tuple[int, ...]] = {}
+    for index, row in enumerate(ingress.rows):
+        for host in row.hosts:
+            rows[host] = (*rows.get(host, ()), index)
+    return {indices: host for host, indices in reversed(rows.items())}
 
 
 def _overtaken(written: list[Route]) -> Iterator[tuple[Route, Route]]:
@@ -162,17 +168,20 @@ def _neighbours(ingress: IngressTable, table: RoutingTable) -> Iterator[Finding]
                 said = f"{host} is claimed by {'/'.join(owner)} too, and Istio serves either of them"
                 where = f"spec.rules[{row.rule}].hosts[{i}]"
                 yield checks.ISTIO_SHARED_HOST, said, where, "let one KIngress have the host"
-    for row in ingress.rows:
-        for other in ingress.rows:
-            if other is row or other.visibility is not row.visibility:
+    yield from _prefixed(ingress)
+
+
+def _prefixed(ingress: IngressTable) -> Iterator[Finding]:
+    """Hosts whose requests an earlier rule of the same gateway takes by its shorter authority."""
+    prefixes = [authority_prefixes(row.hosts) for row in ingress.rows]
+    for index, row in enumerate(ingress.rows):
+        bare = [(host, host.removesuffix(LOCAL_SUFFIX)) for host in row.hosts]
+        for other, theirs in zip(ingress.rows[:index], prefixes, strict=False):
+            if other.visibility is not row.visibility:
                 continue
-            for prefix in authority_prefixes(other.hosts):
-                caught = [
-                    h
-                    for h in row.hosts
-                    if h.removesuffix(LOCAL_SUFFIX).startswith(prefix) and h not in other.hosts
-                ]
-                if caught and other.rule < row.rule:
-                    said = f"{caught[0]} starts with {prefix}, whose rule takes its requests first"
+            for prefix in theirs:
+                caught = next((h for h, b in bare if b.startswith(prefix) and h not in other.hosts), None)
+                if caught:
+                    said = f"{caught} starts with {prefix}, whose rule takes its requests first"
                     where = f"spec.rules[{row.rule}].hosts"
                     yield checks.ISTIO_PREFIX, said, where, "write the rule with the longer host first"

@@ -15,6 +15,7 @@ from knet.backends.istio.settings import Settings
 from knet.backends.istio.virtualservices import make_virtual_services
 from knet.errors import Diagnostic, ObjectRef
 from knet.model.kingress import KIND
+from knet.routing.build import in_bulk
 from knet.routing.table import IngressTable, Key, RoutingTable, Visibility
 
 GATEWAY = "istio"
@@ -24,15 +25,16 @@ EXT, INT = Visibility.EXTERNAL, Visibility.INTERNAL
 def render(table: RoutingTable, settings: Settings, changed: frozenset[Key] | None = None) -> Rendered:
     """Gateways, Secret copies and VirtualServices of every KIngress (of `changed` only, if given)."""
     out = _Collected()
-    for ingress in _wanted(table, changed):
-        try:
-            objects = make(ingress, table, settings)
-        except (secrets.MissingSecretError, secrets.BadSecretError) as error:
-            out.left_out.add(ingress.key)
-            out.diagnostics.append(_refusal(ingress, error))
-            continue
-        out.diagnostics += differences(ingress, table, settings)
-        out.add(ingress, objects)
+    with in_bulk():
+        for ingress in _wanted(table, changed):
+            try:
+                objects = make(ingress, table, settings)
+            except (secrets.MissingSecretError, secrets.BadSecretError) as error:
+                out.left_out.add(ingress.key)
+                out.diagnostics.append(_refusal(ingress, error))
+                continue
+            out.diagnostics += differences(ingress, table, settings)
+            out.add(ingress, objects)
     return Rendered(
         tuple(out.objects.values()),
         parents=out.parents,

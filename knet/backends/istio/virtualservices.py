@@ -96,7 +96,7 @@ def authority_prefixes(hosts: Iterable[str]) -> list[str]:
     """The authorities to match by prefix: without `.svc.cluster.local`, nor what another covers (istio 4)."""
     kept: list[str] = []
     for prefix in sorted({host.removesuffix(LOCAL_SUFFIX) for host in hosts}):
-        if not any(prefix.startswith(k) for k in kept):
+        if not prefix.startswith(tuple(kept)):
             kept.append(prefix)
     return kept
 
