@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from knet.backends.api import Capabilities, Readiness, Rendered
 from knet.errors import Diagnostic
+from knet.routing.build import in_bulk
 from knet.routing.table import Key, RoutingTable
 from knet.routing.world import World
 
@@ -36,9 +37,10 @@ class Kourier:
         self, table: RoutingTable, settings: Settings, changed: frozenset[Key] | None = None
     ) -> Rendered:
         """Envoy resources. With `changed`: the gateway's own, and what these KIngresses use."""
-        from knet.backends.kourier.render import render
+        with in_bulk():  # the import too: it makes many objects
+            from knet.backends.kourier.render import render
 
-        return render(table, settings, changed)
+            return render(table, settings, changed)
 
     def ready(self, rendered: Rendered, observed: Mapping[str, Any]) -> Mapping[Key, Readiness]:
         """A KIngress is ready when every connected gateway has acknowledged just what it uses."""

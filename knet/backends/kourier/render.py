@@ -13,7 +13,6 @@ from knet.backends.kourier.upstreams import Clusters
 from knet.backends.kourier.vhosts import VirtualHosts
 from knet.envoy.build import secrets
 from knet.errors import Diagnostic, ObjectRef
-from knet.routing.build import in_bulk
 from knet.routing.table import IngressTable, Key, RoutingTable
 
 SECTIONS = ("listeners", "scopedRoutes", "routes", "clusters", "endpoints", "secrets")
@@ -34,9 +33,8 @@ def render(table: RoutingTable, settings: Settings, changed: frozenset[Key] | No
     for section, found in own.items():
         out.resources[section].update(found)
     out.diagnostics += problems
-    with in_bulk():
-        for ingress in _wanted(table, changed):
-            out.add(ingress.key, translator.translate(ingress))
+    for ingress in _wanted(table, changed):
+        out.add(ingress.key, translator.translate(ingress))
     return Rendered((), out.resources, out.parents, frozenset(out.left_out), tuple(out.diagnostics), out.uses)
 
 
