@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from knet.envoy.session_messages import Refusal
+from knet.envoy.session_client import Client
 from knet.envoy.snapshot import CLUSTER, ENDPOINT, ROUTE, SCOPE, Ref, Resource, Snapshot
-from knet.envoy.subscriptions import Subscription
 
 
 class Needs:
-    """Reads a session's subscriptions; `remembered` are refusals on earlier streams of the client.
+    """Reads what a client has.
 
     What the client never asked for on this stream is none of ours: it has it from elsewhere or asks
-    when it knows the name. Only one that resumes (`resumed`) may yet ask for its clusters: Envoy does
+    when it knows the name. Only one that resumes may yet ask for its clusters: Envoy does
     so last while one is warming. Endpoints and secrets follow what names them.
     """
 
-    def __init__(self, subscriptions: Mapping[str, Subscription], remembered: Mapping[Ref, Refusal]) -> None:
-        self._subscriptions = subscriptions
-        self._remembered = remembered
-        self.resumed = False
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._subscriptions = client.subscriptions
 
     def missing(self, snapshot: Snapshot, type_url: str, want: Resource) -> set[Ref]:
         """Everything that stands between `want` and the client, directly or through what it names."""
@@ -41,7 +37,7 @@ class Needs:
         """The cluster if the client does not have it, and those of its endpoints that it lacks."""
         sub = self._subscriptions.get(CLUSTER)
         if sub is None:
-            later = self.resumed or ENDPOINT in self._subscriptions
+            later = self._client.resumed or ENDPOINT in self._subscriptions
             return {cluster} if later else set()
         if not sub.wants(cluster[1]):
             return set()
@@ -68,5 +64,5 @@ class Needs:
 
     def _refused(self, ref: Ref, want: Resource) -> bool:
         sub = self._subscriptions.get(ref[0])
-        refusal = (sub.refused.get(ref[1]) if sub else None) or self._remembered.get(ref)
+        refusal = (sub.refused.get(ref[1]) if sub else None) or self._client.remembered.get(ref)
         return refusal is not None and refusal.version == want.version
