@@ -45,6 +45,7 @@ class ServiceSpec(Loose):
     type: str = "ClusterIP"
     cluster_ip: str = Field(default="", alias="clusterIP")
     external_name: str = ""
+    session_affinity: str = ""
     selector: dict[str, str] = {}
     ports: tuple[ServicePort, ...] = ()
 

@@ -7,7 +7,7 @@ Shape, defaults, hash and validation as in knative.dev/networking (facts/transla
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field
 
@@ -21,8 +21,8 @@ KIND = "Ingress"
 CLASS_ANNOTATION = "networking.knative.dev/ingress-class"
 LEGACY_CLASS_ANNOTATION = "networking.knative.dev/ingress.class"
 
-EXTERNAL = "ExternalIP"
-CLUSTER_LOCAL = "ClusterLocal"
+EXTERNAL: Final = "ExternalIP"
+CLUSTER_LOCAL: Final = "ClusterLocal"
 
 HASH_HEADER = "K-Network-Hash"
 HASH_OVERRIDE = "override"
