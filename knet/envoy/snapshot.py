@@ -86,7 +86,7 @@ class Snapshot:
         self._resources: dict[str, Layered[str, Resource]] = {url: Layered() for url in SECTIONS.values()}
         self._users: Layered[Ref, int] = Layered()
         self._dangling: frozenset[Ref] = frozenset()
-        self.changed: frozenset[Ref] = frozenset()
+        self.changed: tuple[Ref, ...] = ()
         # tokens instead of the snapshots: a chain of predecessors would never be freed
         self._identity, self._predecessor = object(), object()
 
@@ -127,7 +127,7 @@ class Snapshot:
         made._resources = self._resources | {
             url: self._resources[url].updated(found) for url, found in changes.items()
         }
-        made.changed = frozenset((url, name) for url, found in changes.items() for name in found)
+        made.changed = tuple((url, name) for url, found in changes.items() for name in found)
         made._predecessor = self._identity
         counts: dict[Ref, int] = {}
         for url, found in changes.items():
@@ -136,7 +136,7 @@ class Snapshot:
                 _count(counts, new, 1)
         users = {ref: self._users.get(ref, 0) + by for ref, by in counts.items()}
         made._users = self._users.updated({ref: number or None for ref, number in users.items()})
-        touched = made.changed | users.keys()
+        touched = users.keys() | made.changed
         broken = {r for r in touched if made._users.get(r) and made.get(*r) is None}
         made._dangling = (self._dangling - touched) | broken
         return made

@@ -29,7 +29,7 @@ def references(type_url: str, name: str, body: bytes) -> tuple[Ref, ...]:
     try:
         message = message_type.FromString(body)
     except DecodeError as error:
-        raise ValueError(f"{name} is not a {type_url.rpartition('/')[2]}: {error}") from error
+        raise ValueError(f"{name} is not a {type_url.rpartition('.')[2]}: {error}") from error
     return tuple(dict.fromkeys(read(message)))
 
 
