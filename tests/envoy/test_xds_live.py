@@ -283,7 +283,7 @@ async def test_stopping_lets_a_request_finish(live, backends):
     request = asyncio.create_task(live.client.get("a.test", "/slow"))
     await asyncio.wait_for(backends.waiting.wait(), 5)
     stopping = asyncio.create_task(live.envoy.stop())
-    backends.release.set()
+    asyncio.get_running_loop().call_later(0.3, backends.release.set)  # how long the request takes
     assert await request == (200, "v1")
     await stopping
     assert live.envoy.pid is None
