@@ -28,8 +28,7 @@ def decide(objects: Iterable[dict[str, Any]], shared: Collection[str], request: 
     servers = list(_servers(given, request, host))
     if request.scheme == "https" and not servers:
         return Decided(Outcome.NO_CERTIFICATE, by=f"no Gateway server has TLS for {host}")
-    if any(server.get("tls", {}).get("httpsRedirect") for _, server in servers):
-        return Decided(Outcome.REDIRECT, by=f"Gateway {servers[0][0]}")
+    redirecting = [name for name, server in servers if server.get("tls", {}).get("httpsRedirect")]
     gateways = {name for name, _ in servers} | (set(shared) if request.scheme == "http" else set())
     for service in given:
         spec = service.get("spec", {})
@@ -39,10 +38,10 @@ def decide(objects: Iterable[dict[str, Any]], shared: Collection[str], request: 
             name = f"{service['metadata']['namespace']}/{service['metadata']['name']}"
             found = _route(spec.get("http", []), gateways, request, f"VirtualService {name}")
             if found is not None:
-                return found
-    return Decided(
-        Outcome.NOT_FOUND, by=f"no VirtualService route of {', '.join(sorted(gateways)) or 'any gateway'}"
-    )
+                return Decided(Outcome.REDIRECT, by=f"Gateway {redirecting[0]}") if redirecting else found
+    # a redirect leads to https, where the same routes do not take it
+    names = ", ".join(sorted(gateways)) or "any gateway"
+    return Decided(Outcome.NOT_FOUND, by=f"no VirtualService route of {names}")
 
 
 def _servers(
