@@ -14,9 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluators import Sent, Verdict, contour, oracle, verdict
+from knet import checks
 from knet.backends.api import Rendered
 from knet.backends.contour import backend
 from knet.errors import Diagnostic, Severity
+from knet.model.kingress import KIngress
 from knet.routing.build import build
 from knet.routing.match import Request
 from knet.routing.passes.conflicts import arbitrate
@@ -57,19 +59,32 @@ def same(found: Verdict) -> Verdict:
 
 
 def told(table: RoutingTable, rendered: Rendered) -> dict[Key, list[Diagnostic]]:
-    """What was said of each KIngress, notes apart."""
+    """What was said of each KIngress for Contour, notes apart."""
     found: dict[Key, list[Diagnostic]] = {}
-    for d in (*table.diagnostics, *rendered.diagnostics):
+    for d in rendered.diagnostics:
         if d.about and d.severity is not Severity.NOTE:
             found.setdefault((d.about.namespace, d.about.name), []).append(d)
     return found
 
 
-def concerned(table: RoutingTable, request: Request) -> set[Key]:
-    """The KIngresses that have the request's host, or a longer form of it."""
+def excused(table: RoutingTable, rendered: Rendered, request: Request) -> bool:
+    """Whether a Diagnostic says that Contour may decide otherwise on a request's host.
+
+    That more hosts are served says nothing of those that are written. Of a host that two KIngresses
+    want (KNET201), the oracle has one owner for both gateways, Contour one for each.
+    """
     host = normal(request.host)
-    longer = (host, f"{host}.cluster.local", f"{host}.svc.cluster.local")
-    return {k for k, t in table.ingresses.items() for row in t.rows for h in row.hosts if normal(h) in longer}
+    longer = (f"{host}.cluster.local", f"{host}.svc.cluster.local")
+    said = told(table, rendered)
+    rows = [
+        (k, row) for k, t in table.ingresses.items() for row in t.rows for h in row.hosts if normal(h) == host
+    ]
+    if len({k for k, _ in rows}) > 1 and len({row.visibility for _, row in rows}) > 1:
+        return True
+    if any(d.check is not checks.OTHER_HOSTS for k, _ in rows for d in said.get(k, ())):
+        return True
+    others = {k for k, t in table.ingresses.items() for row in t.rows if not {*longer}.isdisjoint(row.hosts)}
+    return not rows and any(k in said for k in others)
 
 
 @settings(max_examples=150, deadline=None)
@@ -78,14 +93,11 @@ def test_decides_as_the_oracle(data: st.DataObject) -> None:
     made = data.draw(worlds("contour"))
     table = build(made, backend.ingress_class)
     rendered = backend.render(table, SETTINGS)
-    documents, inner, said = backend.documents(rendered), inside(table), told(table, rendered)
+    documents, inner = backend.documents(rendered), inside(table)
     for _ in range(5):
         request = data.draw(requests(made))
-        wanted, got = expected(table, inner, request), same(contour.evaluate(documents, request))
-        if said.keys().isdisjoint(concerned(table, request)) and wanted.outcome != "no certificate":
-            assert got == wanted
-        elif said.keys().isdisjoint(concerned(table, request)):
-            assert got.outcome in ("no certificate", "not found")
+        got = same(contour.evaluate(documents, request))
+        assert got == expected(table, inner, request) or excused(table, rendered, request)
 
 
 def every_request(made: World) -> Iterator[Request]:
@@ -112,7 +124,7 @@ def every_request(made: World) -> Iterator[Request]:
 
 @settings(max_examples=60, deadline=None)
 @given(kingresses("contour"))
-def test_a_diagnostic_is_there_exactly_where_a_request_shows_it(ingress: object) -> None:
+def test_a_diagnostic_is_there_exactly_where_a_request_shows_it(ingress: KIngress) -> None:
     made = make_world(ingress)
     table = build(made, backend.ingress_class)
     rendered = backend.render(table, SETTINGS)
@@ -121,18 +133,23 @@ def test_a_diagnostic_is_there_exactly_where_a_request_shows_it(ingress: object)
         expected(table, inner, request) != same(contour.evaluate(documents, request))
         for request in every_request(made)
     )
-    assert shown == bool(told(table, rendered))
+    said = bool(told(table, rendered))
+    assert said or not shown
+    hosts = [h for rule in ingress.spec.rules for h in rule.hosts]
+    # a rule that another hides altogether may differ and never show it
+    assert shown or not said or len(set(hosts)) < len(hosts)
 
 
 def test_a_good_share_has_no_diagnostic() -> None:
-    """The property above would say nothing if every KIngress had one."""
+    """The properties above would say nothing if every KIngress had one."""
     clean: list[bool] = []
 
     @settings(max_examples=200, deadline=None, database=None, derandomize=True)
     @given(kingresses("contour"))
-    def draw(ingress: object) -> None:
+    def draw(ingress: KIngress) -> None:
         table = build(make_world(ingress), backend.ingress_class)
-        clean.append(not told(table, backend.render(table, SETTINGS)))
+        said = told(table, backend.render(table, SETTINGS)).values()
+        clean.append(all(d.check is checks.OTHER_HOSTS for found in said for d in found))
 
     draw()
     assert sum(clean) > len(clean) / 4
@@ -144,10 +161,10 @@ def test_decides_as_the_oracle_on_reference_cases(case: str) -> None:
     made = world(golden_input(case, "contour"), golden_env("contour"))
     table = build(made, backend.ingress_class)
     rendered = backend.render(table, SETTINGS)
-    documents, inner, said = backend.documents(rendered), inside(table), told(table, rendered)
+    documents, inner = backend.documents(rendered), inside(table)
     for request in golden_requests(table):
-        if said.keys().isdisjoint(concerned(table, request)):
-            assert same(contour.evaluate(documents, request)) == expected(table, inner, request), request
+        got = same(contour.evaluate(documents, request))
+        assert got == expected(table, inner, request) or excused(table, rendered, request), request
 
 
 def golden_requests(table: RoutingTable) -> Iterator[Request]:

@@ -57,14 +57,14 @@ def tls_differences(ingress: IngressTable, places: Places, settings: Settings) -
         (
             redirected,
             checks.OTHER_REDIRECT,
-            "httpOption is unset, and Contour then redirects http of {}, which has TLS",
+            "httpOption is not Enabled, and Contour then redirects http of {}, which has TLS",
             "spec.httpOption",
             "say httpOption: Enabled or Redirected",
         ),
         (
             plain,
             checks.OTHER_REDIRECT,
-            "http of {}, which has no TLS, is not redirected",
+            "http of {} is not redirected: Contour redirects only hosts that have TLS",
             "spec.httpOption",
             "add the host to spec.tls, or say httpOption: Enabled",
         ),

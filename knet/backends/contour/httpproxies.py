@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from knet.backends.contour.placement import Place, visibility_of
+from knet.backends.contour.placement import Place, routes_of, visibility_of
 from knet.backends.contour.services import CHALLENGE, Services, header_values
 from knet.backends.contour.settings import Settings
 from knet.model import kingress
@@ -61,15 +61,18 @@ class ProxyMaker:
         routes = _Routes(ingress, self._services, self._timeouts)
         objects = _Objects(ingress)
         by_rule: dict[int, list[dict[str, Any]]] = {}
+        outer = bool(secrets or self._settings.default_secret or self._settings.cors)
         made = []
         for (class_name, fqdn), rows in places.items():
             host: dict[str, Any] = {"fqdn": fqdn}
-            self._outer(host, rows, secrets)
+            if outer:
+                self._outer(host, rows, secrets)
             if authorization:
                 host["authorization"] = authorization
             row = rows[0]
             if len(rows) > 1:
-                found = [routes.make(r, route) for r in rows for route in first_of_each(rows)[r.rule]]
+                row_of = {r.rule: r for r in rows}
+                found = [routes.make(row_of[route.rule], route) for route in routes_of(rows)]
             elif row.rule in by_rule:
                 found = by_rule[row.rule]
             else:
@@ -80,8 +83,6 @@ class ProxyMaker:
     def _outer(self, host: dict[str, Any], rows: tuple[VirtualHost, ...], secrets: Mapping[str, str]) -> None:
         """TLS and CORS. The defaults go by the rule: only to hosts of ExternalIP ones."""
         settings = self._settings
-        if not secrets and not settings.default_secret and not settings.cors:
-            return
         external = any(visibility_of(row) == EXTERNAL for row in rows)
         secret = secrets.get(host["fqdn"]) or (external and settings.default_secret)
         if secret:
@@ -165,20 +166,6 @@ class _Objects:
             },
             "spec": spec,
         }
-
-
-def first_of_each(rows: tuple[VirtualHost, ...]) -> dict[int, tuple[Route, ...]]:
-    """The routes of a host that stands in several rules, by rule.
-
-    Of routes with equal matches Contour keeps the last; so that the first written wins, as elsewhere,
-    only that one is there.
-    """
-    seen: set[RouteMatch] = set()
-    made = {}
-    for row in rows:
-        made[row.rule] = tuple(r for r in row.routes if r.match not in seen)
-        seen |= {r.match for r in row.routes}
-    return made
 
 
 def tls_secrets(ingress: IngressTable) -> dict[str, str]:

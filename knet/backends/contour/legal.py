@@ -19,6 +19,7 @@ _FQDN = re.compile(rf"(\*\.)?{_LABEL}(\.{_LABEL})*")
 _OBJECT_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _HEADER_NAME = re.compile(r"[-A-Za-z0-9]+")
 _BROKEN = re.compile(r"[\x00\r\n]")
+_ORDINARY = re.compile(r"(?:(?!host:)[-a-z0-9]+:[^%\x00\r\n]*(?:\n|\Z))*", re.IGNORECASE)
 _MAX_PORT = 65535
 
 
@@ -43,8 +44,18 @@ def route_problems(route: Route) -> Iterator[tuple[str, str]]:
         yield "headers", why
     if (route.set_headers or route.host_rewrite) and (why := _route_headers(route)):
         yield "appendHeaders", why
-    if not route.splits:
-        yield "splits", "a route without splits has no service"
+
+
+def ordinary(split: Split) -> bool:
+    """Whether nothing can be wrong with a split, by the look of it."""
+    port = split.destination.port
+    return (
+        isinstance(port, int)
+        and 0 < port <= _MAX_PORT
+        and split.weight >= 0
+        and _ORDINARY.fullmatch("\n".join([f"{n}:{v}" for n, v in split.set_headers])) is not None
+        and len({n.lower() for n, _ in split.set_headers}) == len(split.set_headers)
+    )
 
 
 def split_problems(split: Split) -> Iterator[tuple[str, str]]:

@@ -56,7 +56,7 @@ def disagreements(routes: Sequence[Route]) -> Iterator[Disagreement]:
     those need asking.
     """
     middle, contour = effective(routes), tried(routes)
-    if contour == middle and all(value for r in routes for _, value in r.match.headers):
+    if contour == middle and all(_plain(r) for r in routes):
         return
     seen: set[tuple[int, int]] = set()
     for rank, winner in enumerate(contour):
@@ -67,6 +67,12 @@ def disagreements(routes: Sequence[Route]) -> Iterator[Disagreement]:
         if found:
             seen.add(where)
             yield found
+
+
+def _plain(route: Route) -> bool:
+    """Whether Contour's order of routes with such headers is sure: they have values, and one of its own."""
+    headers = route.match.headers
+    return all(value for _, value in headers) and len(headers) <= 1 + route.probe
 
 
 def _against(winner: Route, rank: int, middle: list[Route], contour: list[Route]) -> Disagreement | None:

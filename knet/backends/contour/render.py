@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from knet import checks
@@ -13,11 +13,10 @@ from knet.backends.contour.differences import differences
 from knet.backends.contour.httpproxies import KIND, ProxyMaker
 from knet.backends.contour.placement import place
 from knet.backends.contour.settings import Settings
+from knet.backends.contour.telling import tell
 from knet.errors import Diagnostic, ObjectRef, Severity
-from knet.model import kingress
-from knet.routing.table import IngressTable, Key, Route, RoutingTable, Split, Upstream
+from knet.routing.table import IngressTable, Key, Route, RoutingTable, Upstream
 
-GATEWAY = "contour"
 MAX_LABEL = 63
 
 
@@ -27,7 +26,7 @@ def render(table: RoutingTable, settings: Settings, changed: frozenset[Key] | No
     arbiter = Arbiter(table, settings)
     out = _Collected()
     for ingress in _wanted(table, changed):
-        problems = list(obstacles(ingress, table.upstreams))
+        problems = obstacles(ingress, table.upstreams)
         if problems:
             out.diagnostics += problems
             out.left_out.add(ingress.key)
@@ -43,50 +42,43 @@ def render(table: RoutingTable, settings: Settings, changed: frozenset[Key] | No
     )
 
 
-def obstacles(ingress: IngressTable, upstreams: Mapping[Key, Upstream]) -> Iterator[Diagnostic]:
+def obstacles(ingress: IngressTable, upstreams: Mapping[Key, Upstream]) -> list[Diagnostic]:
     """Why nothing of a KIngress can be made: net-contour fails on these as well."""
-    about = ObjectRef(kingress.KIND, *ingress.key)
+    found = []
     if len(ingress.origin.name.encode()) > MAX_LABEL:
-        yield checks.REFUSED_PROXY(
-            f"the name of the KIngress is longer than {MAX_LABEL}, and HTTPProxies carry it as a label",
-            about=about,
-            field="metadata.name",
-            gateway=GATEWAY,
-            hint="give it a shorter name",
-            severity=Severity.ERROR,
-        )
-    seen: set[Key] = set()
-    for route, k, split in _splits(ingress):
-        where = split.destination
-        if where.key in seen:
-            continue
-        seen.add(where.key)
-        field = f"spec.rules[{route.rule}].http.paths[{route.path}].splits[{k}]"
-        if where.namespace != ingress.origin.namespace:
-            yield checks.OTHER_NAMESPACE(
-                f"Service {where.namespace}/{where.service} is not in the namespace of the KIngress, "
-                "and an HTTPProxy reaches no other",
-                about=about,
-                field=f"{field}.serviceNamespace",
-                gateway=GATEWAY,
-                hint="put the KIngress into the namespace of its Services",
-            )
-        elif where.key not in upstreams:
-            yield checks.MISSING_BACKEND(
-                f"Service {where.namespace}/{where.service} does not exist",
-                about=about,
-                field=f"{field}.serviceName",
-                gateway=GATEWAY,
-                hint="add its file to the inputs, or say --assume-backends",
-            )
-
-
-def _splits(ingress: IngressTable) -> Iterator[tuple[Route, int, Split]]:
+        why = f"the name of the KIngress is longer than {MAX_LABEL}, and HTTPProxies carry it as a label"
+        refused = tell(ingress, checks.REFUSED_PROXY, why, "metadata.name", "give it a shorter name")
+        found.append(replace(refused, severity=Severity.ERROR))
+    seen: set[int] = set()
     for row in ingress.rows:
         for route in row.routes:
-            if not route.probe:
-                for k, split in enumerate(route.splits):
-                    yield route, k, split
+            if id(route.splits) not in seen:
+                seen.add(id(route.splits))
+                found += _missing(ingress, route, upstreams)
+    return found
+
+
+def _missing(ingress: IngressTable, route: Route, upstreams: Mapping[Key, Upstream]) -> Iterator[Diagnostic]:
+    for k, split in enumerate(route.splits):
+        where = split.destination
+        field = f"spec.rules[{route.rule}].http.paths[{route.path}].splits[{k}]"
+        if where.namespace != ingress.origin.namespace:
+            yield tell(
+                ingress,
+                checks.OTHER_NAMESPACE,
+                f"Service {where.namespace}/{where.service} is not in the namespace of the KIngress, "
+                "and an HTTPProxy reaches no other",
+                f"{field}.serviceNamespace",
+                "put the KIngress into the namespace of its Services",
+            )
+        elif where.key not in upstreams:
+            yield tell(
+                ingress,
+                checks.MISSING_BACKEND,
+                f"Service {where.namespace}/{where.service} does not exist",
+                f"{field}.serviceName",
+                "add its file to the inputs, or say --assume-backends",
+            )
 
 
 def _wanted(table: RoutingTable, changed: frozenset[Key] | None) -> Iterable[IngressTable]:
