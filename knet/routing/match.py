@@ -20,7 +20,6 @@ from knet.routing.table import (
     Key,
     Route,
     RoutingTable,
-    VirtualHost,
     Visibility,
 )
 

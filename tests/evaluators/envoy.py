@@ -95,7 +95,9 @@ def _take(route: dict[str, Any]) -> Verdict:
         host = share.get("hostRewriteLiteral") or action.get("hostRewriteLiteral") or edits.pop("host", "")
         edits.pop("host", None)
         namespace, service = service_of(share["name"])
-        sent.append(Sent(namespace, service, share.get("weight", 0) / total, tuple(sorted(edits.items())), host))
+        sent.append(
+            Sent(namespace, service, share.get("weight", 0) / total, tuple(sorted(edits.items())), host)
+        )
     return verdict(sent)
 
 

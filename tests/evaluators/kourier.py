@@ -53,7 +53,9 @@ def _early(manager: dict[str, Any], headers: Headers) -> None:
             headers[added["header"]["key"]] = added["header"]["value"]
 
 
-def _scoped(documents: Documents, manager: dict[str, Any], headers: Headers, host: str) -> dict[str, Any] | None:
+def _scoped(
+    documents: Documents, manager: dict[str, Any], headers: Headers, host: str
+) -> dict[str, Any] | None:
     """The RouteConfiguration that the request's scope names."""
     key = []
     for fragment in manager["scopedRoutes"]["scopeKeyBuilder"]["fragments"]:
@@ -61,7 +63,9 @@ def _scoped(documents: Documents, manager: dict[str, Any], headers: Headers, hos
         value = host if extractor["name"] == ":authority" else headers.get(extractor["name"], "")
         separator = extractor.get("elementSeparator")
         key.append(value.split(separator)[extractor["index"]] if separator else value)
-    matching = [s for s in documents["scopedRoutes"] if [f["stringKey"] for f in s["key"]["fragments"]] == key]
+    matching = [
+        s for s in documents["scopedRoutes"] if [f["stringKey"] for f in s["key"]["fragments"]] == key
+    ]
     assert len(matching) < 2, f"scope key {key} is not unique"
     if not matching:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from knet import checks
@@ -134,8 +134,14 @@ class Reader:
 
 def is_address(text: str) -> bool:
     """Whether it is an IPv4 or IPv6 address, as Envoy reads them."""
+    return are_addresses(((text, 0),))
+
+
+def are_addresses(pairs: Iterable[tuple[str, int]]) -> bool:
+    """Whether all hosts of (host, port) pairs are."""
     try:
-        socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
+        for host, _ in pairs:
+            socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
     except (OSError, ValueError):
         return False
     return True

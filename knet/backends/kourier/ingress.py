@@ -76,12 +76,12 @@ class Translator:
         for host, rules in self._served(ingress, made).items():
             outer = tuple([i for i in rules if rows[i].visibility is EXT])
             # what a KIngress claims is its own unless it is contested: cheaper to ask than who owns it
-            outside = bool(outer) and contested.get((EXT, host), alone)[0] == key
+            outside = bool(outer) and (not contested or contested.get((EXT, host), alone)[0] == key)
             if outside:
                 scope, body = common.scopes.of("ext", host)
                 made.scopes[scope] = body
                 common.add(outer, host)
-            if contested.get((INT, host), alone)[0] == key:
+            if not contested or contested.get((INT, host), alone)[0] == key:
                 into = inner if outer and outer != rules else common
                 scope, body = into.scopes.of("int", host)
                 made.scopes[scope] = body

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from knet.backends.api import Rendered
 from knet.backends.kourier.gateway import gateway_resources
@@ -16,9 +17,6 @@ from knet.errors import Diagnostic, ObjectRef
 from knet.routing.table import IngressTable, Key, RoutingTable
 
 SECTIONS = ("listeners", "scopedRoutes", "routes", "clusters", "endpoints", "secrets")
-
-_OWN = ("scopedRoutes", "routes")
-"""What no two KIngresses share."""
 
 
 def render(table: RoutingTable, settings: Settings, changed: frozenset[Key] | None = None) -> Rendered:
@@ -35,7 +33,9 @@ def render(table: RoutingTable, settings: Settings, changed: frozenset[Key] | No
     out.diagnostics += problems
     for ingress in _wanted(table, changed):
         out.add(ingress.key, translator.translate(ingress))
-    return Rendered((), out.resources, out.parents, frozenset(out.left_out), tuple(out.diagnostics), out.uses)
+    return Rendered(
+        (), out.resources, Parents(out.uses), frozenset(out.left_out), tuple(out.diagnostics), out.uses
+    )
 
 
 def _wanted(table: RoutingTable, changed: frozenset[Key] | None) -> Iterable[IngressTable]:
@@ -44,11 +44,35 @@ def _wanted(table: RoutingTable, changed: frozenset[Key] | None) -> Iterable[Ing
     return [table.ingresses[key] for key in sorted(changed) if key in table.ingresses]
 
 
+class Parents(Mapping[ObjectRef | tuple[str, str], Key]):
+    """`Rendered.parents`, worked out from `uses` when somebody asks: of those who share one, the first."""
+
+    def __init__(self, uses: Mapping[Key, Mapping[str, tuple[str, ...]]]) -> None:
+        self._uses = uses
+
+    @cached_property
+    def _known(self) -> dict[ObjectRef | tuple[str, str], Key]:
+        found: dict[ObjectRef | tuple[str, str], Key] = {}
+        for key, sections in self._uses.items():
+            for section, names in sections.items():
+                for name in names:
+                    found.setdefault((section, name), key)
+        return found
+
+    def __getitem__(self, resource: ObjectRef | tuple[str, str]) -> Key:
+        return self._known[resource]
+
+    def __iter__(self) -> Iterator[ObjectRef | tuple[str, str]]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
 @dataclass(slots=True)
 class _Collected:
     table: RoutingTable
     resources: dict[str, dict[str, bytes]] = field(default_factory=lambda: {s: {} for s in SECTIONS})
-    parents: dict[ObjectRef | tuple[str, str], Key] = field(default_factory=dict)
     uses: dict[Key, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     left_out: set[Key] = field(default_factory=set)
     diagnostics: list[Diagnostic] = field(default_factory=list)
@@ -71,11 +95,6 @@ class _Collected:
         ):
             if found:
                 self.resources[section].update(found)
-                if section in _OWN:
-                    self.parents.update({(section, name): key for name in found})
-                else:
-                    for name in found:
-                        self.parents.setdefault((section, name), key)
                 used[section] = tuple(found)
         self.uses[key] = used
 

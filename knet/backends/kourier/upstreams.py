@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from knet import checks
-from knet.backends.kourier.config import is_address
+from knet.backends.kourier.config import are_addresses, is_address
 from knet.envoy.build.clusters import UpstreamTls, dns_cluster, eds_cluster
 from knet.envoy.build.endpoints import load_assignment
 from knet.envoy.build.options import HostPort
@@ -83,8 +83,8 @@ class Clusters:
                 return Cluster(problem=(checks.MISSING_BACKEND, said))
             return Cluster(name, dns_cluster(name, target, h2=h2, tls=tls), warning=warning)
         addresses = _addresses(upstream, port)
-        usable = [pair for pair in addresses if is_address(pair[0])]
-        if len(usable) < len(addresses):
+        usable = addresses if are_addresses(addresses) else [a for a in addresses if is_address(a[0])]
+        if usable is not addresses:
             if not usable:
                 return Cluster(
                     problem=(checks.NO_ENDPOINTS, f"{service} has no address that is an IP address")

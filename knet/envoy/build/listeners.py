@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from envoy.config.core.v3 import address_pb2, base_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
@@ -35,6 +35,7 @@ class Chain:
     server_names: tuple[str, ...] = ()
 
 
+@lru_cache(maxsize=16)  # they hardly ever change, and a change of one KIngress renders them again
 def http_listener(bind: Bind, side: str, options: HttpOptions, *, https: bool = False) -> bytes:
     """A plain listener for scope `side`. `https`: its requests count as having come by https."""
     made = _listener(bind)
@@ -43,8 +44,9 @@ def http_listener(bind: Bind, side: str, options: HttpOptions, *, https: bool = 
     return serialize(made)
 
 
+@lru_cache(maxsize=16)
 def https_listener(
-    bind: Bind, side: str, options: HttpOptions, tls: TlsOptions, chains: Iterable[Chain]
+    bind: Bind, side: str, options: HttpOptions, tls: TlsOptions, chains: tuple[Chain, ...]
 ) -> bytes:
     """A TLS listener for scope `side`. Server names must be in one chain only."""
     made = _listener(bind)

@@ -6,8 +6,6 @@ loses no request (facts/envoy-xds.md, 4).
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from envoy.config.route.v3 import scoped_route_pb2
 
 from knet.envoy.build.wire import embed, tag, text
@@ -31,10 +29,9 @@ class Scopes:
     def of(self, side: str, host: str) -> tuple[str, bytes]:
         """The scope of a lower-case host, with its name; `side` is "ext" or "int"."""
         name = f"{side}|{host}"
-        key = _side(side) + embed(_FRAGMENT, text(_STRING, host))
+        key = embed(_SIDES[side], text(_STRING, host))
         return name, text(_NAME, name) + self._routes + embed(_KEY, key)
 
 
-@lru_cache(maxsize=8)
-def _side(side: str) -> bytes:
-    return embed(_FRAGMENT, text(_STRING, side))
+_SIDES = {side: embed(_FRAGMENT, text(_STRING, side)) + _FRAGMENT for side in ("ext", "int")}
+"""The first fragment, and the tag of the second."""
