@@ -16,13 +16,14 @@ from knet.model.network_certificate import Certificate, HTTP01Challenge
 from knet.model.network_domain import CLUSTER_LOCAL as LOCAL_LABEL
 from knet.model.network_domain import VISIBILITY_LABEL
 from knet.model.serving import ROUTE_LABEL, Route
-from knet.serving import certificates, durations, ingress, keys, placeholders, rollout_json, traffic
+from knet.serving import certificates, ingress, keys, placeholders, rollout_json, traffic
 from knet.serving.domains import DomainError, Domains, is_local
 from knet.serving.ingress import HttpProtocolError
 from knet.serving.rollout import SECOND, Rollout, observe_ready, step
 from knet.serving.route_status import INGRESS, NOT_ENABLED, NOT_ENABLED_LOCAL, RouteStatus, Url, main_url
 from knet.serving.settings import Settings
 from knet.serving.traffic import DEFAULT, Known, Traffic
+from knet.text import duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class _Reconcile:
         self.now = now
         self.settings = world.settings
         self.domains = Domains(route.metadata, world.settings)
-        self.status = RouteStatus(route, durations.rfc3339(now))
+        self.status = RouteStatus(route, duration.rfc3339(now))
         self.out = RouteOutcome({}, world.ingress)
         self.out.services = dict(world.services)
         self.out.endpoints = dict(world.endpoints)
@@ -331,7 +332,7 @@ def rollout_seconds(route: Route, settings: Settings) -> int:
     """How long a rollout lasts: by annotation in whole seconds, else the cluster's value."""
     text = keys.first(route.metadata.annotations, keys.ROLLOUT_DURATION)
     try:
-        seconds = int(durations.parse(text) / SECOND) if text else 0
+        seconds = int(duration.parse(text) / SECOND) if text else 0
     except ValueError:
         seconds = 0
     return seconds or settings.network.rollout_duration

@@ -6,6 +6,8 @@ import datetime as dt
 import re
 from fractions import Fraction
 
+SECOND = 1_000_000_000
+
 _UNITS = {
     "ns": 1,
     "us": 1_000,
