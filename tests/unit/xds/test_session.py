@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from envoy.config.cluster.v3 import cluster_pb2
 
 import envoy_model as model
 from knet.envoy.session import Session
@@ -320,3 +321,82 @@ def test_a_cluster_on_its_way_is_warmed_even_if_it_is_deleted_meanwhile():
     run(session, client, first)
     assert set(client.bodies()[CLUSTER]) == {"r0"}
     assert client.warming == set()
+
+
+def plain_cluster(name):
+    made = cluster_pb2.Cluster(name=name, type=cluster_pb2.Cluster.STATIC)
+    return made.SerializeToString()
+
+
+def test_a_cluster_without_endpoints_of_its_own_that_is_being_removed_is_not_relied_on_either():
+    session = Session()
+    whole = Snapshot.of({"clusters": {"s": plain_cluster("s")}, "routes": {"i0": model.route("i0", [])}})
+    session.publish(whole)
+    [answer] = session.receive(Request(CLUSTER))
+    session.receive(Request(CLUSTER, nonce=answer.nonce))
+    [answer] = session.receive(Request(ROUTE, subscribe=("i0",)))
+    session.receive(Request(ROUTE, nonce=answer.nonce))
+    [removal] = session.publish(whole.apply({"clusters": {"s": None}}))
+    back = whole.apply({"routes": {"i0": model.route("i0", ["s"])}})
+    assert session.publish(back) == []
+    [again] = session.receive(Request(CLUSTER, nonce=removal.nonce))
+    assert [found.name for found in again.resources] == ["s"]
+    [step] = session.receive(Request(CLUSTER, nonce=again.nonce))
+    assert (step.type_url, step.resources[0].name) == (ROUTE, "i0")
+
+
+def test_endpoints_show_that_a_cluster_is_there_though_none_is_acknowledged():
+    """Envoy acknowledges no cluster while any of them is warming; routes to the others go on."""
+    session = Session()
+    session.publish(Snapshot.of(bodies()))
+    session.receive(Request(CLUSTER))
+    [endpoints] = session.receive(Request(ENDPOINT, subscribe=("r0",)))
+    assert session.receive(Request(ROUTE, subscribe=("i0",))) == []
+    [route] = session.receive(Request(ENDPOINT, nonce=endpoints.nonce))
+    assert [found.name for found in route.resources] == ["i0"]
+
+
+@pytest.mark.parametrize("first", [CLUSTER, ENDPOINT])
+def test_a_cluster_that_warms_while_a_client_resumes_gets_its_endpoints(first):
+    """Either it says so by naming endpoints first, or it is sent a new version of the cluster."""
+    session = Session()
+    snapshot = Snapshot.of(bodies())
+    session.publish(snapshot)
+    clusters = {"r0": "old", "r1": snapshot.get(CLUSTER, "r1").version}
+    endpoints = {"r0": snapshot.get(ENDPOINT, "r0").version}
+    sent = []
+    for url in (first, *({CLUSTER, ENDPOINT} - {first})):
+        have = clusters if url == CLUSTER else endpoints
+        names = ("r0",) if url == ENDPOINT else ()
+        sent += session.receive(Request(url, subscribe=names, initial_versions=have))
+    assert [(r.type_url, [found.name for found in r.resources]) for r in sent if r.type_url == ENDPOINT] == [
+        (ENDPOINT, ["r0"])
+    ]
+
+
+def test_endpoints_that_were_refused_are_sent_again_to_a_cluster_that_waits_for_them(settled):
+    session, client = settled
+    bad = snapshot_of(session).apply({"endpoints": {"r0": model.endpoints("r0", model.BAD)}})
+    run(session, client, session.publish(bad))
+    changed = bad.apply({"clusters": {"r0": model.cluster("r0", "x")}})
+    run(session, client, session.publish(changed))
+    assert client.warming == set()  # to refuse them ends the wait as well
+    assert client.bodies()[CLUSTER]["r0"] == changed.get(CLUSTER, "r0").body
+
+
+def test_a_suspect_travels_with_nobody_else():
+    session = Session()
+    made = {"routes": {f"i{n}": model.route(f"i{n}", []) for n in range(100)}}
+    first = Snapshot.of(made)
+    session.publish(first)
+    [chunk] = session.receive(Request(ROUTE, subscribe=tuple(made["routes"])))
+    inbox = session.receive(Request(ROUTE, nonce=chunk.nonce, error="one of them"))
+    later = first.apply({"routes": {name: model.route(name, [], "x") for name in made["routes"]}})
+    inbox += session.publish(later)
+    sizes = []
+    while inbox:
+        response = inbox.pop(0)
+        sizes.append(len(response.resources))
+        inbox += session.receive(Request(ROUTE, nonce=response.nonce))
+    assert sizes[:100] == [1] * 100
+    assert session.acked[ROUTE] == {name: found.version for name, found in later.of_type(ROUTE).items()}
