@@ -14,6 +14,7 @@ from knet.routing.match import Outcome, Request
 from knet.routing.passes.hosts import normal
 from knet.routing.table import Visibility
 
+FORWARDED_PROTO = "x-forwarded-proto"
 PORTS = {
     ("http", Visibility.EXTERNAL): 8080,
     ("http", Visibility.INTERNAL): 8081,
@@ -75,7 +76,7 @@ def _virtual_host(hosts: Iterable[dict[str, Any]], host: str) -> dict[str, Any] 
 
 
 def _route(host: dict[str, Any], request: Request, name: str) -> Decided:
-    headers = combined(request)
+    headers = {FORWARDED_PROTO: request.scheme} | combined(request)
     if host.get("requireTls") in ("ALL", "EXTERNAL_ONLY") and request.scheme == "http":
         return Decided(Outcome.REDIRECT, by=f"{name} requires TLS")
     for i, route in enumerate(host.get("routes", [])):
@@ -89,10 +90,11 @@ def _route(host: dict[str, Any], request: Request, name: str) -> Decided:
 
 
 def _holds(matcher: dict[str, Any], headers: dict[str, str]) -> bool:
-    """Exact value, or presence where no value is asked for."""
+    """Exact value, or presence where no value is asked for; inverted or not. A missing header fails."""
     value = headers.get(matcher["name"].lower())
     wanted = matcher.get("stringMatch", {}).get("exact")
-    return value is not None and (wanted is None or value == wanted)
+    inverted = matcher.get("invertMatch", False)
+    return value is not None and (wanted is None or value == wanted) is not inverted
 
 
 def _forward(route: dict[str, Any], by: str) -> Decided:
