@@ -21,6 +21,7 @@ class Capabilities:
     `longest_path_first`: the longest path prefix wins whatever the order; else the first written.
     `header_order_kept`: among equal paths the first written wins; else the one with most headers.
     `empty_exact_is_present`: a header match with value "" asks for presence.
+    `any_case`: a request's host may be written in capitals, as HTTP has it.
     `redirect_without_tls`: httpOption Redirected works for hosts without certificate.
     `named_ports`: a split may name its Service port.
     `h2c`, `external_name`, `upstream_tls`: upstream kinds it can reach.
@@ -31,6 +32,7 @@ class Capabilities:
     longest_path_first: bool = True
     header_order_kept: bool = True
     empty_exact_is_present: bool = True
+    any_case: bool = True
     redirect_without_tls: bool = True
     named_ports: bool = True
     h2c: bool = True

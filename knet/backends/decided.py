@@ -68,6 +68,8 @@ def _unhashed(sent: Iterable[Sent]) -> list[Sent]:
 
 def beyond(capabilities: Capabilities, table: RoutingTable, request: Request) -> str:
     """Why a gateway by its nature has no say in a request, whatever is rendered for it; else empty."""
+    if not capabilities.any_case and request.host != request.host.lower():
+        return "it compares the host as it is written"
     if request.visibility is Visibility.EXTERNAL or capabilities.inner_serves_external:
         return ""
     host = normal(request.host)

@@ -30,6 +30,7 @@ class Istio:
         inner_serves_external=False,
         longest_path_first=False,
         empty_exact_is_present=False,
+        any_case=False,
         named_ports=False,
     )
 

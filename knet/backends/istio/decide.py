@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from knet.backends.decided import Decided, Sent, bare_path, combined, forwarded, shares
+from knet.backends.istio.virtualservices import LOCAL_SUFFIX
 from knet.routing.match import Outcome, Request
 from knet.routing.passes.hosts import normal
 from knet.routing.table import Visibility
@@ -94,7 +95,7 @@ def _forward(route: dict[str, Any], by: str) -> Decided:
     host = route.get("rewrite", {}).get("authority", "")
     sent = []
     for target, part in zip(targets, shares([t.get("weight", 0) for t in targets]), strict=True):
-        service, namespace = target["destination"]["host"].split(".")[:2]
+        service, _, namespace = target["destination"]["host"].removesuffix(LOCAL_SUFFIX).rpartition(".")
         # the route's come later, and overwrite
         sent.append(Sent(namespace, service, part, tuple(sorted((_edits(target) | edits).items())), host))
     return forwarded(sent, by)

@@ -121,6 +121,10 @@ def _meet(a: Route, b: Route) -> bool:
     return all(not v or not ours.get(n.lower(), v) or ours.get(n.lower(), v) == v for n, v in b.match.headers)
 
 
+def _catches_all(route: Route) -> bool:
+    return route.match.path in ("", "/") and not route.match.headers
+
+
 def _same_effect(a: Route, b: Route) -> bool:
     return (a.splits, a.set_headers, a.host_rewrite, a.redirect) == (
         b.splits,
@@ -152,6 +156,13 @@ def _tls(ingress: IngressTable, settings: Settings) -> Iterator[Finding]:
     if covered[EXT] and public and not ingress.http_option:
         said = "httpOption is unset: with TLS, Istio is given no plain HTTP server at all"
         yield checks.ISTIO_TLS, said, "spec.httpOption", "set it to Enabled or Redirected"
+    if ingress.http_option == "Redirected":
+        for row in public:
+            partly = next((r for r in row.routes if not r.probe and not r.redirect), None)
+            if partly or not any(_catches_all(route) for route in row.routes):
+                said = "Istio redirects plain http on every path, also where no route takes it"
+                where = f"spec.rules[{row.rule}].http.paths"
+                yield checks.ISTIO_TLS, said, where, "add a route for the other paths"
     if covered[INT] and not settings.cluster_local_tls:
         index = covered[INT][0][1].index
         said = "cluster-local TLS is off, so its hosts have no https here"
