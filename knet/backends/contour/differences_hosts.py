@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 
 from knet import checks
 from knet.backends.contour import legal
 from knet.backends.contour.arbitration import Places, written_hosts
-from knet.backends.contour.placement import CLUSTER_DOMAIN, expand, forced_internal, visibility_of
+from knet.backends.contour.placement import CLUSTER_DOMAIN, forced_internal, visibility_of
 from knet.backends.contour.settings import Settings
 from knet.backends.contour.telling import tell
 from knet.errors import Diagnostic
 from knet.model.kingress import CLUSTER_LOCAL
 from knet.model.names import child_name
+from knet.routing.passes.hosts import expand, routable
 from knet.routing.table import IngressTable, VirtualHost, Visibility
 
 
@@ -36,17 +36,16 @@ def host_differences(ingress: IngressTable, places: Places, settings: Settings) 
                 yield from _local(ingress, row, j, places, settings)
 
 
-@lru_cache(maxsize=1 << 16)
 def _ordinary(host: str) -> bool:
     """Whether nothing is to be said of a host, but for its shorter forms."""
-    return not legal.fqdn_problem(host) and not host.startswith("*") and host in expand(host)
+    return not legal.fqdn_problem(host) and not host.startswith("*") and routable(host)
 
 
 def _host(ingress: IngressTable, row: VirtualHost, j: int, settings: Settings) -> Iterator[Diagnostic]:
     host, field = row.hosts[j], f"spec.rules[{row.rule}].hosts[{j}]"
     if why := legal.fqdn_problem(host):
         yield tell(ingress, checks.REFUSED_PROXY, why, field, "write a host name")
-    elif host not in expand(host):
+    elif not routable(host):
         why = f"{host} is not served: its last label is a number or longer than 63"
         yield tell(ingress, checks.NO_CONTOUR, why, field, "write a host name")
     else:
@@ -71,11 +70,11 @@ def _local(
             field,
             "put it into a rule with visibility: ClusterLocal",
         )
-    missing = set(expand(host)).difference(row.hosts)
+    missing = [form for form in expand(host) if form not in row.hosts]
     if not missing:
         return
     written = written_hosts(ingress)
-    if more := [f for f in sorted(missing) if f not in written and (internal, f) in places]:
+    if more := [f for f in missing if f not in written and (internal, f) in places]:
         yield tell(
             ingress,
             checks.OTHER_HOSTS,

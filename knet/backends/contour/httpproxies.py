@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 from knet.backends.contour.placement import Place, routes_of, visibility_of
@@ -191,7 +190,6 @@ def owner_reference(name: str, uid: str) -> dict[str, Any]:
     }
 
 
-@lru_cache(maxsize=1 << 16)
 def domain_hash(fqdn: str) -> str:
     """The `domainHash` label: hex SHA-1 of the host."""
     return hashlib.sha1(fqdn.encode(), usedforsecurity=False).hexdigest()

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from knet.backends.contour.settings import Settings
 from knet.model.kingress import CLUSTER_LOCAL, EXTERNAL
-from knet.routing.passes import hosts
+from knet.routing.passes.hosts import expand
 from knet.routing.table import Headers, IngressTable, Route, VirtualHost, Visibility
 
 Place = tuple[str, str]
 """(class, fqdn): one HTTPProxy."""
 
 CLUSTER_DOMAIN = "cluster.local"
-
-expand = lru_cache(maxsize=1 << 16)(hosts.expand)
 
 
 def visibility_of(row: VirtualHost) -> str:

@@ -15,6 +15,7 @@ from knet.backends.contour.placement import place
 from knet.backends.contour.settings import Settings
 from knet.backends.contour.telling import tell
 from knet.errors import Diagnostic, ObjectRef, Severity
+from knet.routing.build import in_bulk
 from knet.routing.table import IngressTable, Key, Route, RoutingTable, Upstream
 
 MAX_LABEL = 63
@@ -22,10 +23,21 @@ MAX_LABEL = 63
 
 def render(table: RoutingTable, settings: Settings, changed: frozenset[Key] | None = None) -> Rendered:
     """HTTPProxies of every KIngress (of `changed` only, if given), KIngress by KIngress in order."""
+    out = _Collected()
+    with in_bulk():
+        _render(table, settings, _wanted(table, changed), out)
+    return Rendered(
+        tuple(out.objects),
+        parents=out.parents,
+        left_out=frozenset(out.left_out),
+        diagnostics=tuple(out.diagnostics),
+    )
+
+
+def _render(table: RoutingTable, settings: Settings, wanted: Iterable[IngressTable], out: _Collected) -> None:
     maker = ProxyMaker(table.upstreams, settings)
     arbiter = Arbiter(table, settings)
-    out = _Collected()
-    for ingress in _wanted(table, changed):
+    for ingress in wanted:
         problems = obstacles(ingress, table.upstreams)
         if problems:
             out.diagnostics += problems
@@ -34,12 +46,6 @@ def render(table: RoutingTable, settings: Settings, changed: frozenset[Key] | No
         places = arbiter.kept(ingress, place(ingress, settings))
         out.diagnostics += differences(ingress, places, settings)
         out.add(ingress.key, maker.proxies(ingress, places))
-    return Rendered(
-        tuple(out.objects),
-        parents=out.parents,
-        left_out=frozenset(out.left_out),
-        diagnostics=tuple(out.diagnostics),
-    )
 
 
 def obstacles(ingress: IngressTable, upstreams: Mapping[Key, Upstream]) -> list[Diagnostic]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from knet.backends.contour.placement import expand, visibility_of
+from knet.backends.contour.placement import visibility_of
 from knet.backends.contour.settings import Gateway, Settings
 from knet.model.kingress import CLUSTER_LOCAL, EXTERNAL
+from knet.routing.passes.hosts import expand
 from knet.routing.passes.rows import REDIRECTED
 from knet.routing.table import IngressTable
 

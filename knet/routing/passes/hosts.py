@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 MAX_LABEL = 63
+_DOMAIN = ".cluster.local"
+_SERVICES = ".svc.cluster.local"
 _WORD = re.compile("[-:-\U0010ffff]")
 """A hyphen, or any character after the digits."""
 
@@ -25,12 +27,15 @@ def expand(host: str) -> tuple[str, ...]:
     Sorted. Forms whose last label is digits, or that are longer than 63, are dropped, even the host
     itself (facts/translation.md part 1, Common 4).
     """
-    if not host.endswith(".cluster.local"):
-        return (host,) if _routable(host) else ()
-    forms = {host, host.removesuffix(".cluster.local"), host.removesuffix(".svc.cluster.local")}
-    return tuple(sorted(f for f in forms if _routable(f)))
+    if not host.endswith(_DOMAIN):
+        return (host,) if routable(host) else ()
+    forms = (host.removesuffix(_DOMAIN), host)
+    if host.endswith(_SERVICES):
+        forms = (host.removesuffix(_SERVICES), *forms)
+    return tuple([form for form in forms if routable(form)])
 
 
-def _routable(host: str) -> bool:
+def routable(host: str) -> bool:
+    """Whether a host can be one of its own forms: its last label is no number and at most 63 long."""
     last = host.rpartition(".")[2]
     return len(last) <= MAX_LABEL and _WORD.search(last) is not None
