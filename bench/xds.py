@@ -83,10 +83,11 @@ def free_ports(count: int) -> list[int]:
 
 
 class Watched:
-    """CPU and memory of a process."""
+    """CPU and memory of a process; `admin` is the port of its admin interface, if it is an Envoy."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, admin: int = 0) -> None:
         self.pid = pid
+        self.admin = admin
 
     def main_thread_ms(self) -> float:
         """CPU of its main thread (Envoy: where xDS is taken in)."""
@@ -104,14 +105,16 @@ async def envoy(xds_port: int, concurrency: int = 1) -> AsyncIterator[Watched]:
     """A real Envoy that connects to our server."""
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder, "bootstrap.json")
-        config.write_text(Bootstrap("bench", Tcp("127.0.0.1", xds_port)).text())  # noqa: ASYNC240
+        (admin,) = free_ports(1)
+        text = Bootstrap("bench", Tcp("127.0.0.1", xds_port), Tcp("127.0.0.1", admin)).text()
+        config.write_text(text)  # noqa: ASYNC240
         process = await asyncio.create_subprocess_exec(
             str(find_envoy(os.environ)), "-c", str(config), "-l", "error", "--disable-hot-restart",
             "--concurrency", str(concurrency),
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         try:
-            yield Watched(process.pid)
+            yield Watched(process.pid, admin)
         finally:
             process.kill()
             await process.wait()
