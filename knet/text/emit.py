@@ -13,15 +13,16 @@ from typing import Any
 import yaml
 
 _PLAIN = re.compile(r"[A-Za-z0-9/_.](?:[-A-Za-z0-9/_.@+=,()$%~]|:(?=[A-Za-z0-9/_.])| (?=[A-Za-z0-9/_.(]))*\Z")
+_NESTED = (dict, list, tuple)
 _IMPLICIT = yaml.SafeDumper.yaml_implicit_resolvers
 
 
 def document(data: Any, means_text: Callable[[str], bool]) -> str:
     """One document. `means_text` says whether a plain scalar would be read back as text.
 
-    Raises TypeError for what is not plain data (dict with text keys, list, str, int, float, bool, None).
+    Raises TypeError for what is not plain data (dict with text keys, list, tuple, str, int, float, bool, None).
     """
-    if isinstance(data, (dict, list)) and data:
+    if isinstance(data, _NESTED) and data:
         out: list[str] = []
         _block(data, "", "", out, means_text)
         return "".join(out)
@@ -33,16 +34,16 @@ def _block(data: Any, first: str, pad: str, out: list[str], means_text: Callable
     if isinstance(data, dict):
         for key, value in data.items():
             head = f"{first}{_key(key, means_text)}:"
-            if isinstance(value, (dict, list)) and value:
+            if isinstance(value, _NESTED) and value:
                 out.append(head + "\n")
-                below = pad if isinstance(value, list) else pad + "  "
+                below = pad + "  " if isinstance(value, dict) else pad
                 _block(value, below, below, out, means_text)
             else:
                 out.append(f"{head} {_scalar(value, pad, means_text)}\n")
             first = pad
         return
     for value in data:
-        if isinstance(value, (dict, list, tuple)) and value:
+        if isinstance(value, _NESTED) and value:
             _block(value, first + "- ", pad + "  ", out, means_text)
         else:
             out.append(f"{first}- {_scalar(value, pad, means_text)}\n")

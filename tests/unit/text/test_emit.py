@@ -56,6 +56,12 @@ def test_the_style_is_pyyamls():
     )
 
 
+def test_tuples_are_lists():
+    data = {"a": ("x", ("y1", {"b": ("z",)}), ())}
+    assert yaml.dump(data) == yaml.dump({"a": ["x", ["y1", {"b": ["z"]}], []]})
+    assert yaml.dump(("x",)) == "- x\n"
+
+
 def test_what_is_not_plain_data_is_refused():
     with pytest.raises(TypeError):
         yaml.dump({1: 2})
