@@ -28,6 +28,14 @@ BAD_CONFIG = Check("KNET103", "ConfigMap value is not valid", E)
 BAD_SECRET = Check("KNET104", "TLS Secret cannot be used", E)
 BAD_PORT = Check("KNET105", "port is not a TCP port", E)
 
+# 11x, 12x: Knative's own objects
+BAD_TRAFFIC = Check("KNET110", "traffic block is not valid", E)
+TRAFFIC_TARGET = Check("KNET111", "traffic goes to what cannot be routed to", E)
+BAD_DOMAIN = Check("KNET112", "templates give no domain name", E)
+MAPPING_TARGET = Check("KNET113", "DomainMapping leads nowhere", E)
+DOMAIN_CLAIMED = Check("KNET114", "domain is mapped in two namespaces", E)
+ROUTE_TAKEN = Check("KNET115", "Service and Route have one name", E)
+
 # 2xx: objects together
 HOST_CONFLICT = Check("KNET201", "host is claimed by two objects", E)
 MISSING_BACKEND = Check("KNET202", "backend does not exist", E)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass
 
 from knet.model.serving_faults import Fault, bad_key, invalid, out_of_bounds
 from knet.text import duration
@@ -42,6 +43,20 @@ _ALIASES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What config-autoscaler allows in annotations."""
+
+    allow_zero_initial_scale: bool = False
+    max_scale: int = 0
+
+
+def limits(data: Mapping[str, str]) -> Limits:
+    """From config-autoscaler's data. A value that is none counts as its default."""
+    allowed = data.get("allow-zero-initial-scale", "").lower() == "true"
+    return Limits(allowed, _int(data.get("max-scale-limit", "")) or 0)
+
+
 def misplaced(annotations: Mapping[str, str], at: str) -> Iterator[Fault]:
     """Autoscaling annotations that stand on the object and not on its template."""
     for key in annotations:
@@ -69,8 +84,8 @@ def own(annotations: Mapping[str, str], at: str) -> Iterator[Fault]:
             yield bad_key(key, at)
 
 
-def autoscaling(annotations: Mapping[str, str], at: str) -> Iterator[Fault]:
-    """The autoscaling annotations of a template, under the default config-autoscaler."""
+def autoscaling(annotations: Mapping[str, str], at: str, bounds: Limits) -> Iterator[Fault]:
+    """The autoscaling annotations of a template."""
     given = {}
     for name, alias in _ALIASES.items():
         for spelling in (name, alias):
@@ -79,7 +94,7 @@ def autoscaling(annotations: Mapping[str, str], at: str) -> Iterator[Fault]:
                 break
     if not given:
         return
-    yield from _scales(given, at)
+    yield from _scales(given, at, bounds)
     yield from _floats(given)
     yield from _durations(given, at)
     yield from _classes(given, at)
@@ -88,9 +103,11 @@ def autoscaling(annotations: Mapping[str, str], at: str) -> Iterator[Fault]:
 _Given = Mapping[str, tuple[str, str]]
 
 
-def _scales(given: _Given, at: str) -> Iterator[Fault]:
+def _scales(given: _Given, at: str, bounds: Limits) -> Iterator[Fault]:
     low = yield from _scale(given, "min-scale")
     high = yield from _scale(given, "max-scale")
+    if bounds.max_scale and high is not None and high > bounds.max_scale:
+        yield out_of_bounds(high, 1, bounds.max_scale, given["max-scale"][1])
     if low is not None and high is not None and high and low > high:
         message = f"max-scale={high} is less than min-scale={low}"
         yield Fault(message, given["max-scale"][1])
@@ -102,7 +119,7 @@ def _scales(given: _Given, at: str) -> Iterator[Fault]:
             yield invalid(value, path)
         elif number < 0:
             yield invalid(value, f"{at}.{AUTOSCALING}/initial-scale must be greater than 0")
-        elif number == 0:
+        elif number == 0 and not bounds.allow_zero_initial_scale:
             yield invalid(value, f"{at}.{AUTOSCALING}/initial-scale=0 not allowed by cluster")
     if "activation-scale" in given:
         value, path = given["activation-scale"]

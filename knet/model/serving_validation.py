@@ -20,15 +20,16 @@ from knet.model.serving import (
     Route,
     TrafficTarget,
 )
-from knet.model.serving_annotations import autoscaling, misplaced, own, route_annotations
+from knet.model.serving_annotations import Limits, autoscaling, misplaced, own, route_annotations
 from knet.model.serving_faults import BOTH, NEITHER, Fault, disallowed, either, invalid, missing
 
-MAX_CONCURRENCY = 1000
-MAX_TIMEOUT = 600
+NO_LIMITS = Limits()
 
 
-def validate(item: KService | Route | Configuration | DomainMapping) -> list[Fault]:
-    """Everything that is wrong with an object, as it is after defaulting."""
+def validate(
+    item: KService | Route | Configuration | DomainMapping, limits: Limits = NO_LIMITS
+) -> list[Fault]:
+    """Everything that is wrong with an object, as it is after defaulting. `limits`: config-autoscaler's."""
     if isinstance(item, DomainMapping):
         return list(_mapping(item))
     found = list(_metadata(item.metadata))
@@ -38,7 +39,7 @@ def validate(item: KService | Route | Configuration | DomainMapping) -> list[Fau
         found += route_annotations(item.metadata.annotations, "metadata.annotations")
         found += _traffic(item.spec.traffic, own_configuration=False)
         return found
-    found += _template(item.spec.template, item.metadata.name)
+    found += _template(item.spec.template, item.metadata.name, limits)
     if isinstance(item, KService):
         found += route_annotations(item.metadata.annotations, "metadata.annotations")
         if item.spec.traffic:
@@ -66,7 +67,7 @@ def _route_labels(route: Route) -> Iterator[Fault]:
         yield missing(f"metadata.labels.{SERVICE_LABEL}")
 
 
-def _template(template: RevisionTemplate, parent: str) -> Iterator[Fault]:
+def _template(template: RevisionTemplate, parent: str, limits: Limits) -> Iterator[Fault]:
     meta, at = template.metadata, "spec.template.metadata"
     if meta.name:
         if errors := serving_names.label_1035(meta.name):
@@ -80,7 +81,7 @@ def _template(template: RevisionTemplate, parent: str) -> Iterator[Fault]:
             yield invalid(message, f"{at}.generateName")
         elif not meta.generate_name.startswith(f"{parent}-"):
             yield invalid(f'"{meta.generate_name}" must have prefix "{parent}-"', f"{at}.generateName")
-    yield from autoscaling(meta.annotations, f"{at}.annotations")
+    yield from autoscaling(meta.annotations, f"{at}.annotations", limits)
     yield from own(meta.annotations, f"{at}.annotations")
 
 

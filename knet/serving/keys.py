@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from knet.model.meta import ObjectMeta, OwnerReference
+from knet.model.network import NetworkConfig
 
 _NETWORKING = "networking.knative.dev"
-_SERVING = "serving.knative.dev"
+GROUP = _SERVING = "serving.knative.dev"
 
 # present key first, except where upstream looks at the older one first
 INGRESS_CLASS = (f"{_NETWORKING}/ingress.class", f"{_NETWORKING}/ingress-class")
@@ -29,6 +30,8 @@ MAPPING_NAMESPACE_LABEL = f"{_SERVING}/domainMappingNamespace"
 SERVICE_UID_LABEL = f"{_SERVING}/serviceUID"
 ROUTES = f"{_SERVING}/routes"
 
+_TRUE = ("1", "t", "T", "TRUE", "true", "True")
+
 # KIngresses and Certificates carry the dotted spellings only
 _STAYS = frozenset({LAST_APPLIED, INGRESS_CLASS[1], CERTIFICATE_CLASS[1]})
 
@@ -36,6 +39,11 @@ _STAYS = frozenset({LAST_APPLIED, INGRESS_CLASS[1], CERTIFICATE_CLASS[1]})
 def first(annotations: Mapping[str, str], keys: tuple[str, ...]) -> str:
     """The value of the first of these keys that is there and not empty."""
     return next((v for k in keys if (v := annotations.get(k, ""))), "")
+
+
+def tls_wanted(annotations: Mapping[str, str], network: NetworkConfig) -> bool:
+    """Whether external-domain-tls is on for an object with these annotations."""
+    return network.external_domain_tls and first(annotations, DISABLE_TLS) not in _TRUE
 
 
 def travelling(annotations: Mapping[str, str]) -> dict[str, str]:

@@ -155,13 +155,13 @@ class _Reconcile:
         tls, challenges, ordered = self.order_external(found)
         if self.settings.network.cluster_local_domain_tls:
             tls += self.order_local(found)
-        elif external_tls(self.route, self.settings) and not ordered:
+        elif keys.tls_wanted(self.route.metadata.annotations, self.settings.network) and not ordered:
             self.status.tls_not_enabled(NOT_ENABLED_LOCAL)
         return tls, challenges
 
     def order_external(self, found: Traffic) -> tuple[list[IngressTLS], list[HTTP01Challenge], bool]:
         network = self.settings.network
-        if not external_tls(self.route, self.settings):
+        if not keys.tls_wanted(self.route.metadata.annotations, self.settings.network):
             self.status.tls_not_enabled(NOT_ENABLED)
             return [], [], False
         tls: list[IngressTLS] = []
@@ -320,12 +320,6 @@ def external_hosts(found: Traffic, domains: Domains, shown: Mapping[str, str]) -
     """The hosts that an outside certificate is for, sorted, with their tags."""
     hosts = {domains.host(tag, shown.get(tag, EXTERNAL)): tag for tag in found.tags}
     return {host: hosts[host] for host in sorted(hosts) if not is_local(host)}
-
-
-def external_tls(route: Route, settings: Settings) -> bool:
-    """Whether external-domain-tls is on for this Route."""
-    disabled = keys.first(route.metadata.annotations, keys.DISABLE_TLS)
-    return settings.network.external_domain_tls and disabled not in ("1", "t", "T", "TRUE", "true", "True")
 
 
 def rollout_seconds(route: Route, settings: Settings) -> int:
