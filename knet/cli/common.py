@@ -18,6 +18,7 @@ from knet.errors import Diagnostic
 from knet.files import Cache, Composed, Loaded, compose, load, locate
 from knet.routing.build import build
 from knet.routing.check import check, unique
+from knet.routing.check_timeouts import check_timeouts
 from knet.routing.table import RoutingTable
 
 ALL = "all"
@@ -159,7 +160,8 @@ def make(loaded: Loaded, backend: Backend, options: Options, now: dt.datetime | 
     settings, bad = backend.settings(composed.world)
     rendered = backend.render(table, settings)
     checked = check(composed.world, table, implied_secrets=composed.implied_secrets, now=now)
-    found = unique([*composed.diagnostics, *checked, *bad, *rendered.diagnostics])
+    patience = [d for d in check_timeouts(composed.patience, composed.world) if d.gateway == backend.name]
+    found = unique([*composed.diagnostics, *checked, *patience, *bad, *rendered.diagnostics])
     return Made(backend, composed, table, rendered, locate(found, loaded, composed.parents))
 
 

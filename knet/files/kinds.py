@@ -22,6 +22,8 @@ _SERVING = {
     (f"{SERVING}/v1", "Revision"),
     (f"{SERVING}/v1beta1", "DomainMapping"),
 }
+SERVING_REFS = frozenset(f"{kind}.{SERVING}" for _, kind in _SERVING)
+"""The kinds of the refs of Knative Serving's objects."""
 KINDS = frozenset({KINGRESS, *core.KINDS, *_SERVING})
 
 

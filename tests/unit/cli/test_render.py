@@ -153,3 +153,28 @@ def test_output_is_the_same_every_time(knet, ingress):
     text = "---\n".join(ingress(name) for name in "cab")
     runs = {knet("render", "-", "--gateway", "all", stdin=text).stdout for _ in range(3)}
     assert len(runs) == 1
+
+
+KSERVICE = """\
+apiVersion: serving.knative.dev/v1
+kind: Service
+metadata: {name: hello}
+spec: {template: {spec: {containers: [{image: x}]}}}
+"""
+
+
+def test_a_service_is_rendered_for_every_gateway_it_is_asked_for(knet):
+    made = knet("render", "-", "--gateway", "all", "-o", "json", "--strict", stdin=KSERVICE)
+    assert (made.exit_code, made.stderr) == (0, "")
+    assert json.loads(made.stdout)["sections"] == {"routes": [{"name": "hello"}]}
+
+
+def test_kingress_prints_what_would_be_made_for_a_class(knet, ingress):
+    made = knet("kingress", "-", "--gateway", "plain", stdin=KSERVICE + "---\n" + ingress("a"))
+    (one,) = (d.data for d in yaml.load_all(made.stdout))
+    assert one["metadata"]["annotations"]["networking.knative.dev/ingress.class"] == "plain.example.com"
+    assert one["spec"]["rules"][0]["hosts"]
+    assert json.loads(knet("kingress", "-", "-o", "json", stdin=KSERVICE).stdout)[0]["kind"] == "Ingress"
+    nothing = knet("kingress", "-", "-o", "json", stdin=ingress("a"))
+    assert json.loads(nothing.stdout) == []
+    assert "no KIngress is made" in nothing.stderr

@@ -100,3 +100,26 @@ def test_control_characters_of_an_input_do_not_reach_the_terminal(knet):
     )
     assert "\x1b" not in made.stdout
     assert "\\x1b[31mred" in made.stdout
+
+
+KSERVICE = """\
+apiVersion: serving.knative.dev/v1
+kind: Service
+metadata: {name: hello}
+spec:
+  template: {spec: {timeoutSeconds: 300, containers: [{image: x}]}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: config-contour, namespace: knative-serving}
+data: {timeout-policy-response: 60s}
+"""
+
+
+def test_timeouts_that_disagree_are_said_for_their_gateway_alone(knet, installed):
+    assert knet("validate", "-", stdin=KSERVICE).stdout == ""
+    installed["contour"] = type(installed["plain"])("contour")
+    made = knet("validate", "-", stdin=KSERVICE)
+    assert made.stdout.startswith(
+        "<stdin>:5:21: warning KNET404: [contour] Service.serving.knative.dev default/hello:"
+    )
