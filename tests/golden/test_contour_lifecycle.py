@@ -5,69 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import yaml
 
-from knet.backends.contour import backend
+from contour_reference import CASES, load
 from knet.backends.contour.endpoint_probe import endpoint_probe
 from knet.backends.contour.httpproxies import ProxyMaker
 from knet.backends.contour.placement import place
 from knet.backends.contour.settings import Settings
 from knet.backends.contour.status import Stage, status
 from knet.backends.contour.targets import probe_targets
-from knet.model import core, kingress
-from knet.routing.build import build, build_ingress
-from knet.routing.table import Key, RoutingTable
-from knet.routing.world import World
+from knet.model import kingress
+from knet.routing.build import build_ingress
 from knet.text import json
-from support import GOLDEN, golden_env, golden_input, golden_names, golden_output, needs_golden, world
+from support import needs_golden
 
-FOLDERS = {
-    "": ("kingress/inputs", "kingress/outputs/contour"),
-    "lenient": ("kingress/lenient/inputs", "kingress/lenient/outputs/contour"),
-}
-VARIANTS = sorted(p.name for p in (GOLDEN / "kingress/variants/contour").glob("*"))
-CASES = [
-    *((case, "") for case in golden_names("kingress/inputs", "*.yaml")),
-    *((case, "lenient") for case in golden_names("kingress/lenient/inputs", "*.yaml")),
-    *(
-        (case, variant)
-        for variant in VARIANTS
-        for case in golden_names(f"kingress/variants/contour/{variant}", "*.json")
-    ),
-]
 pytestmark = [needs_golden, pytest.mark.parametrize(("case", "variant"), CASES, ids=lambda v: v or "base")]
-
-
-def slices(text: str) -> str:
-    """The EndpointSlices of the plain Endpoints in a YAML stream."""
-    made = []
-    for found in yaml.safe_load_all(text):
-        if found and found["kind"] == "Endpoints":
-            name = found["metadata"]["name"]
-            for i, subset in enumerate(found["subsets"]):
-                labels = {core.SERVICE_NAME_LABEL: name}
-                made.append(
-                    {
-                        "apiVersion": "discovery.k8s.io/v1",
-                        "kind": "EndpointSlice",
-                        "metadata": {**found["metadata"], "name": f"{name}-{i}", "labels": labels},
-                        "addressType": "IPv4",
-                        "endpoints": [{"addresses": [a["ip"]]} for a in subset["addresses"]],
-                        "ports": subset["ports"],
-                    }
-                )
-    return yaml.safe_dump_all(made)
-
-
-def load(case: str, variant: str) -> tuple[World, RoutingTable, Settings, dict[Key, dict[str, Any]]]:
-    inputs, outputs = FOLDERS.get(variant, ("kingress/inputs", f"kingress/variants/contour/{variant}"))
-    env = golden_env("contour", "" if variant == "lenient" else variant)
-    made = world(golden_input(case, "contour", inputs), env, slices(env))
-    settings, problems = backend.settings(made)
-    assert not problems
-    upstream = golden_output(f"{outputs}/{case}.json")["ingresses"]
-    answers = {tuple(i["ingress"].split("/")): i for i in upstream if "skipped" not in i}
-    return made, build(made, backend.ingress_class), settings, answers
 
 
 def targets(table: Any, settings: Settings) -> list[dict[str, Any]]:

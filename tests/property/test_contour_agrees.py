@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +18,7 @@ from evaluators import Sent, Verdict, contour, oracle, verdict
 from knet import checks
 from knet.backends.api import Rendered
 from knet.backends.contour import backend
-from knet.errors import Diagnostic, Severity
+from knet.errors import Diagnostic, ObjectRef, Severity
 from knet.model.kingress import KIngress
 from knet.routing.build import build
 from knet.routing.match import Request
@@ -177,3 +178,38 @@ def golden_requests(table: RoutingTable) -> Iterator[Request]:
         for path, sent in product(sorted(paths), sorted(headers)):
             for scheme, visibility in product(("http", "https"), Visibility):
                 yield Request(host, path, sent, scheme, visibility)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_parts_equal_the_whole(data: st.DataObject) -> None:
+    made = make_world(*data.draw(st.lists(kingresses("contour"), min_size=2, max_size=4)))
+    table = build(made, backend.ingress_class)
+    whole = backend.render(table, SETTINGS)
+    changed = frozenset(data.draw(st.sets(st.sampled_from(sorted(made.ingresses)))))
+    part = backend.render(table, SETTINGS, changed)
+    assert part.left_out == whole.left_out & changed
+    assert part.parents == {ref: key for ref, key in whole.parents.items() if key in changed}
+    assert [o for o in whole.objects if parent(whole, o) in changed] == list(part.objects)
+
+
+@settings(max_examples=60, deadline=None)
+@given(worlds("contour", most=4))
+def test_no_two_proxies_of_a_class_have_one_fqdn(made: World) -> None:
+    """Contour would find both invalid, and serve neither."""
+    table = build(made, backend.ingress_class)
+    rendered = backend.render(table, SETTINGS)
+    found = [
+        (o["metadata"]["labels"]["projectcontour.io/ingress.class"], o["spec"]["virtualhost"]["fqdn"])
+        for o in rendered.objects
+    ]
+    assert len(set(found)) == len(found)
+    told_of = {
+        (d.about.namespace, d.about.name) for d in (*table.diagnostics, *rendered.diagnostics) if d.about
+    }
+    assert rendered.left_out <= told_of
+
+
+def parent(rendered: Rendered, document: dict[str, Any]) -> Key:
+    metadata = document["metadata"]
+    return rendered.parents[ObjectRef("HTTPProxy", metadata["namespace"], metadata["name"])]

@@ -18,6 +18,9 @@ _SLASHES = re.compile("//+")
 _ANY = "\0any"
 """A header value that nobody asks for."""
 
+_Smallest = tuple[str, dict[str, str]]
+"""The path and the headers of a request."""
+
 
 def prefix_of(path: str) -> str:
     """The prefix as Contour matches it."""
@@ -58,13 +61,11 @@ def disagreements(routes: Sequence[Route]) -> Iterator[Disagreement]:
     middle, contour = effective(routes), tried(routes)
     if contour == middle and all(_plain(r) for r in routes):
         return
+    orders = _Orders(middle, contour)
     seen: set[tuple[int, int]] = set()
-    for rank, winner in enumerate(contour):
+    for winner in contour:
         where = (winner.rule, winner.path)
-        if where in seen:
-            continue
-        found = _against(winner, rank, middle, contour)
-        if found:
+        if where not in seen and (found := orders.against(winner)):
             seen.add(where)
             yield found
 
@@ -75,47 +76,74 @@ def _plain(route: Route) -> bool:
     return all(value for _, value in headers) and len(headers) <= 1 + route.probe
 
 
-def _against(winner: Route, rank: int, middle: list[Route], contour: list[Route]) -> Disagreement | None:
-    ignored = any(not value for _, value in winner.match.headers)
-    place = middle.index(winner)
-    rivals: list[Route | None] = [*middle, None] if ignored else [*middle[:place]]
-    for rival in rivals:
-        if rival is winner or (rival and not ignored and not _may_lose(rival, winner, rank, contour)):
-            continue
-        request = _smallest(rival, winner)
-        if request is None:
-            continue
-        theirs = next((r for r in middle if _takes(r.match.path or "/", r.match.headers, request)), None)
-        if theirs is not winner and (theirs is None or _action(theirs) != _action(winner)):
-            ahead = [r for r in contour[:rank] if _contour_takes(r, request)]
-            if all(_same_rank(r, winner) and not _surely_before(r, winner) for r in ahead):
+class _Orders:
+    """The routes of a host in both orders."""
+
+    def __init__(self, middle: list[Route], contour: list[Route]) -> None:
+        self._middle = middle
+        self._contour = contour
+        self._rank = {id(route): i for i, route in enumerate(contour)}
+        self._of_prefix: dict[str, list[Route]] = {}
+        for route in middle:
+            self._of_prefix.setdefault(prefix_of(route.match.path), []).append(route)
+
+    def against(self, winner: Route) -> Disagreement | None:
+        """A route that should have had what `winner` takes in Contour, if there is one."""
+        for rival in self._rivals(winner):
+            request = _smallest(rival, winner)
+            if request is None:
+                continue
+            theirs = next(
+                (r for r in self._middle if _takes(r.match.path or "/", r.match.headers, request)), None
+            )
+            if theirs is winner or (theirs is not None and _action(theirs) == _action(winner)):
+                continue
+            if self._may_win(winner, request):
                 return Disagreement(theirs, winner)
-    return None
+        return None
+
+    def _rivals(self, winner: Route) -> Iterator[Route | None]:
+        """Routes (or none at all) that may come first in the middle and not in Contour.
+
+        None has a longer prefix: Contour tries that first as well.
+        """
+        prefix = prefix_of(winner.match.path)
+        if any(not value for _, value in winner.match.headers):
+            yield from (r for r in self._middle if prefix.startswith(r.match.path) and r is not winner)
+            yield None
+            return
+        for rival in self._of_prefix[prefix]:
+            if rival is winner:
+                return
+            if self._may_lose(rival, winner):
+                yield rival
+
+    def _may_lose(self, rival: Route, winner: Route) -> bool:
+        """Whether Contour may try `winner` before `rival`, which the middle tries first."""
+        rank = self._rank.get(id(rival))
+        return rank is None or rank > self._rank[id(winner)] or _open(rival, winner)
+
+    def _may_win(self, winner: Route, request: _Smallest) -> bool:
+        """Whether no route takes the request that Contour surely tries before `winner`."""
+        ahead = self._contour[: self._rank[id(winner)]]
+        return all(_open(r, winner) for r in ahead if _contour_takes(r, request))
 
 
-def _may_lose(rival: Route, winner: Route, rank: int, contour: list[Route]) -> bool:
-    """Whether Contour may try `winner` before `rival`, which the middle tries first."""
-    if rival not in contour[:rank]:
-        return True
-    return _same_rank(rival, winner) and not _surely_before(rival, winner)
+def _open(one: Route, other: Route) -> bool:
+    """Whether Contour's sorting leaves open which of two routes it tries first.
 
-
-def _same_rank(one: Route, other: Route) -> bool:
-    a, b = (_rank(prefix_of(r.match.path), conditions_of(r.match.headers)) for r in (one, other))
-    return a[:3] == b[:3]
-
-
-def _surely_before(one: Route, other: Route) -> bool:
-    """Whether Contour's comparison of header names puts `one` first, whichever way it is asked."""
-    pairs = list(zip(conditions_of(one.match.headers), conditions_of(other.match.headers), strict=True))
-    return any(a[0] < b[0] for a, b in pairs) and not any(b[0] < a[0] for a, b in pairs)
-
-
-_Smallest = tuple[str, dict[str, str]]
+    It compares the names of header conditions pair by pair, and any smaller one will do: so that each
+    of two routes can come out smaller.
+    """
+    ranks = [_rank(prefix_of(r.match.path), conditions_of(r.match.headers)) for r in (one, other)]
+    if ranks[0][:3] != ranks[1][:3]:
+        return False
+    pairs = list(zip(ranks[0][3], ranks[1][3], strict=True))
+    return not any(a < b for a, b in pairs) or any(b < a for a, b in pairs)
 
 
 def _smallest(rival: Route | None, winner: Route) -> _Smallest | None:
-    """The request (path, headers) that asks for no more than both routes do; None if none can."""
+    """The request that asks for no more than both routes do; None if none can."""
     headers = {name.lower(): value for name, value in conditions_of(winner.match.headers)}
     path = prefix_of(winner.match.path)
     if rival is None:

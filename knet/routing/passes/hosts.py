@@ -29,7 +29,7 @@ def expand(host: str) -> tuple[str, ...]:
     """
     if not host.endswith(_DOMAIN):
         return (host,) if routable(host) else ()
-    forms = (host.removesuffix(_DOMAIN), host)
+    forms: tuple[str, ...] = (host.removesuffix(_DOMAIN), host)
     if host.endswith(_SERVICES):
         forms = (host.removesuffix(_SERVICES), *forms)
     return tuple([form for form in forms if routable(form)])
