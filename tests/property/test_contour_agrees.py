@@ -5,6 +5,7 @@ And the other way round: where a Diagnostic says so, there is a request that sho
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
@@ -88,7 +89,7 @@ def excused(table: RoutingTable, rendered: Rendered, request: Request) -> bool:
     return not rows and any(k in said for k in others)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_decides_as_the_oracle(data: st.DataObject) -> None:
     made = data.draw(worlds("contour"))
@@ -123,7 +124,7 @@ def every_request(made: World) -> Iterator[Request]:
             yield Request(host, path, tuple(pair for h in headers for pair in h), scheme, visibility)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(kingresses("contour"))
 def test_a_diagnostic_is_there_exactly_where_a_request_shows_it(ingress: KIngress) -> None:
     made = make_world(ingress)
@@ -145,7 +146,7 @@ def test_a_good_share_has_no_diagnostic() -> None:
     """The properties above would say nothing if every KIngress had one."""
     clean: list[bool] = []
 
-    @settings(max_examples=200, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=100, deadline=None, database=None, derandomize=True)
     @given(kingresses("contour"))
     def draw(ingress: KIngress) -> None:
         table = build(make_world(ingress), backend.ingress_class)
@@ -163,7 +164,8 @@ def test_decides_as_the_oracle_on_reference_cases(case: str) -> None:
     table = build(made, backend.ingress_class)
     rendered = backend.render(table, SETTINGS)
     documents, inner = backend.documents(rendered), inside(table)
-    for request in golden_requests(table):
+    every = list(golden_requests(table))
+    for request in random.Random(case).sample(every, min(len(every), 400)):
         got = same(contour.evaluate(documents, request))
         assert got == expected(table, inner, request) or excused(table, rendered, request), request
 
@@ -174,7 +176,7 @@ def golden_requests(table: RoutingTable) -> Iterator[Request]:
     paths = {p for row in rows for r in row.routes for p in (r.match.path or "/", f"{r.match.path or '/'}x")}
     headers = {r.match.headers for row in rows for r in row.routes} | {()}
     headers |= {(*h, ("X-Other", "1")) for h in headers} | {h[:1] for h in headers}
-    for host in {h for row in rows for h in row.hosts} | {"nobody.example.org"}:
+    for host in sorted({h for row in rows for h in row.hosts} | {"nobody.example.org"}):
         for path, sent in product(sorted(paths), sorted(headers)):
             for scheme, visibility in product(("http", "https"), Visibility):
                 yield Request(host, path, sent, scheme, visibility)
@@ -193,7 +195,7 @@ def test_parts_equal_the_whole(data: st.DataObject) -> None:
     assert [o for o in whole.objects if parent(whole, o) in changed] == list(part.objects)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(worlds("contour", most=4))
 def test_no_two_proxies_of_a_class_have_one_fqdn(made: World) -> None:
     """Contour would find both invalid, and serve neither."""
