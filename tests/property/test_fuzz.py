@@ -219,7 +219,7 @@ def go_all_the_way(content, lenient):
     return loaded, found
 
 
-bounded = settings(max_examples=60, deadline=3000, suppress_health_check=[HealthCheck.too_slow])
+bounded = settings(max_examples=40, deadline=20_000, suppress_health_check=[HealthCheck.too_slow])
 
 
 @bounded
@@ -234,7 +234,7 @@ def test_mutated_text(content, lenient):
     go_all_the_way(content, lenient)
 
 
-@settings(max_examples=200, deadline=3000)
+@settings(max_examples=100, deadline=20_000)
 @given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
 def test_raw_bytes_come_to_nothing_and_are_said(content):
     loaded, found = go_all_the_way(content, lenient=False)
