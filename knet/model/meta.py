@@ -16,8 +16,17 @@ class Model(BaseModel):
     )
 
     def model_post_init(self, context: Any, /) -> None:  # noqa: ARG002
-        # pydantic's record of which fields were given takes half the memory of 10,000 KIngresses
-        object.__setattr__(self, "__pydantic_fields_set__", _NOBODY_ASKS)
+        """Makes the model small: 10,000 KIngresses with what they need take 157 MB instead of 365.
+
+        pydantic gives every instance a dict of its own, which set anew attribute by attribute shares its
+        keys with all others of the class, and a record of which fields were given, which nobody asks for.
+        """
+        values = self.__dict__
+        object.__delattr__(self, "__dict__")
+        put = object.__setattr__
+        for name, value in values.items():
+            put(self, name, value)
+        put(self, "__pydantic_fields_set__", _NOBODY_ASKS)
 
 
 _NOBODY_ASKS: set[str] = set()
