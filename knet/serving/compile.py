@@ -17,6 +17,7 @@ from knet.model.domainmapping import DomainMapping
 from knet.model.kingress import CLUSTER_LOCAL, IngressTLS, KIngress
 from knet.model.serving import SERVICE_LABEL, Configuration, KService, Revision, Route
 from knet.model.serving_annotations import Limits, limits
+from knet.routing.build import in_bulk
 from knet.routing.world import Key, World
 from knet.serving import certificates, keys, offline
 from knet.serving.compile_checks import annotation_fault, bad_domain, bad_target, faults
@@ -72,7 +73,8 @@ def compile_ingresses(
         chosen = replace(chosen, network=replace(chosen.network, ingress_class=ingress_class))
     work = _Compile(knative, world, chosen, limits(world.config("config-autoscaler")))
     work.found += found
-    work.run(revision_names)
+    with in_bulk():
+        work.run(revision_names)
     return Compiled(
         work.ingresses, frozenset(work.implied), frozenset(work.secrets), work.parents, tuple(work.found)
     )
