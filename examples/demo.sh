@@ -9,9 +9,9 @@ trap 'rm -rf "$work"' EXIT
 bold=$'\e[1m' plain=$'\e[0m'
 if [ ! -t 1 ] || [ -n "${NO_COLOR:-}" ]; then bold='' plain=''; fi
 step() { printf '\n%s%s%s\n' "$bold" "$1" "$plain"; }
-run() { printf '$ %s\n' "$*"; "$@"; }
+run() { printf '$'; printf ' %q' "$@"; echo; "$@"; }
 # a command whose exit status tells something, as diff's does
-status() { local want=$1; shift; printf '$ %s\n' "$*"; local got=0; "$@" || got=$?; [ "$got" = "$want" ]; }
+status() { local want=$1; shift; printf '$'; printf ' %q' "$@"; echo; local got=0; "$@" || got=$?; [ "$got" = "$want" ]; }
 
 cp -r examples/shop "$work/shop"
 cd "$work"
@@ -27,7 +27,7 @@ for gateway in istio contour kourier; do
   printf '  %-8s %s files\n' "$gateway" "$(find "out/$gateway" -name '*.yaml' | wc -l)"
 done
 printf '$ knet render -f shop --gateway istio   (the canary split of the VirtualService)\n'
-knet render -f shop --gateway istio -q | grep -m1 -A12 'hello-00001.default.svc' || true
+knet render -f shop --gateway istio -q | grep -m1 -A14 'hello-00001.default.svc' || true
 
 step "3. Where does a request go, and why?"
 run knet explain http://canary-hello.default.example.com/api -H 'Knative-Serving-Tag: canary' -f shop
