@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -155,14 +156,18 @@ def _say(report: Report, problems: Iterable[Diagnostic], options: common.Options
 
 
 def _left_out(found: Comparison) -> frozenset[ObjectRef]:
-    """The objects of the old side that an error keeps out of the new one."""
-    new = found.new.loaded
-    about = {d.about for d in (*found.broken, *found.fresh) if d.about and not d.gateway}
-    return frozenset(
-        ref
-        for ref in found.old.loaded.objects
-        if (ref not in new.objects or ref in new.invalid) and ref in about
-    )
+    """The objects of the old side that an error keeps out of the new one.
+
+    An error in a document that cannot be read names no object: then it is those that are missing and
+    stood in a file of that name.
+    """
+    old, new = found.old.loaded, found.new.loaded
+    wrong = [d for d in (*found.broken, *found.fresh) if not d.gateway]
+    about = {d.about for d in wrong}
+    files = {Path(d.source.file).name for d in wrong if d.source and not d.about}
+    missing = (r for r in old.objects if r not in new.objects)
+    unread = {r for r in missing if Path(old.sources[r].file).name in files}
+    return frozenset(r for r in old.objects if r in about) | unread
 
 
 def _guards(

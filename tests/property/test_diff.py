@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from knet.model.kingress import KIngress
@@ -13,6 +13,8 @@ from knet.routing.diff import affected, diff, reverse
 from knet.routing.match import Request, decide
 from knet.routing.table import RoutingTable
 from strategies import kingresses, make_world, requests, worlds
+
+ON_BUSY_MACHINES = settings(max_examples=60, deadline=None)
 
 
 def shuffled(draw: st.DrawFn, ingress: KIngress) -> KIngress:
@@ -53,11 +55,13 @@ def decided(table: RoutingTable, request: Request):
     return found.outcome, found.ingress, {k: round(p, 9) for k, p in shares.items()}, found.host_rewrite
 
 
+@ON_BUSY_MACHINES
 @given(worlds())
 def test_a_table_does_not_differ_from_itself(world):
     assert diff(build(world), build(world)) == ()
 
 
+@ON_BUSY_MACHINES
 @given(neighbours(), st.data())
 def test_silence_means_that_every_request_is_decided_alike(sides, data):
     old, new = (build(w) for w in sides)
@@ -69,6 +73,7 @@ def test_silence_means_that_every_request_is_decided_alike(sides, data):
                 assert decided(old, request) == decided(new, request)
 
 
+@ON_BUSY_MACHINES
 @given(neighbours(), st.data())
 def test_a_request_that_is_decided_otherwise_is_for_a_host_that_is_reported(sides, data):
     old, new = (build(w) for w in sides)
@@ -79,6 +84,7 @@ def test_a_request_that_is_decided_otherwise_is_for_a_host_that_is_reported(side
             assert request.host.lower().partition(":")[0] in reported
 
 
+@ON_BUSY_MACHINES
 @given(neighbours())
 def test_backwards_it_reads_the_mirror_image(sides):
     old, new = (build(w) for w in sides)
@@ -89,6 +95,7 @@ def test_backwards_it_reads_the_mirror_image(sides):
     assert facts(diff(old, new), reverse) == facts(diff(new, old))
 
 
+@ON_BUSY_MACHINES
 @given(neighbours())
 def test_only_what_is_affected_is_reported_and_a_shared_build_reports_the_same(sides):
     old, new = build(sides[0]), build(sides[1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from knet.errors import KnetError
@@ -29,6 +29,8 @@ JUNK = st.sampled_from(
     ("\t", "{", "}", "[", "&a", "*a", "!!x", ":", "-", "'", '"', "\x00", "2024-99-99", "|", "é", "\r")
 )
 
+ON_BUSY_MACHINES = settings(max_examples=60, deadline=None)
+
 
 def attempt(path, shares):
     try:
@@ -37,6 +39,7 @@ def attempt(path, shares):
         return None
 
 
+@ON_BUSY_MACHINES
 @given(
     percents=st.lists(st.integers(0, 60), min_size=1, max_size=5),
     share=st.integers(0, 100),
@@ -68,6 +71,7 @@ def test_the_rest_of_the_file_stays_byte_for_byte(tmp_path_factory, percents, sh
     assert said[0]["percent"] == share
 
 
+@ON_BUSY_MACHINES
 @given(st.data())
 def test_a_broken_file_is_a_diagnostic(tmp_path_factory, data):
     text = "\n".join(LINES)

@@ -177,3 +177,10 @@ def test_markdown_can_be_found_again_and_holds_no_markup_of_the_input(tree):
 
 def test_colour_only_where_it_is_asked_for(tree):
     assert "\033[" not in run("old", "new").stdout
+
+
+def test_a_document_that_cannot_be_read_removes_nothing_either(tree):
+    (tree / "new" / "hello.yaml").write_text(INGRESS + "  bad: [\n")
+    result = run("old", "new", "--forbid", "host-removed")
+    assert result.exit_code == 2
+    assert "left out because of an error" in result.stdout
