@@ -1,12 +1,13 @@
 """Validation of Service, Route, Configuration and DomainMapping, in the words of Knative's webhook.
 
-Here: metadata, traffic, what a DomainMapping names. The annotations are in `serving_annotations`.
-The pod spec is not looked at. Held to `golden/validation`.
+Here: metadata, traffic, what a DomainMapping names. The annotations are in `serving_annotations`, the
+pod spec is in `serving_pods`. Held to `golden/validation`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from knet.model import serving_names
 from knet.model.domainmapping import DomainMapping
@@ -22,14 +23,22 @@ from knet.model.serving import (
 )
 from knet.model.serving_annotations import Limits, autoscaling, misplaced, own, route_annotations
 from knet.model.serving_faults import BOTH, NEITHER, Fault, disallowed, either, invalid, missing
+from knet.model.serving_pods import PodRules, pod
 
-NO_LIMITS = Limits()
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the cluster's ConfigMaps allow."""
+
+    limits: Limits = field(default_factory=Limits)
+    pods: PodRules = field(default_factory=PodRules)
 
 
-def validate(
-    item: KService | Route | Configuration | DomainMapping, limits: Limits = NO_LIMITS
-) -> list[Fault]:
-    """Everything that is wrong with an object, as it is after defaulting. `limits`: config-autoscaler's."""
+DEFAULTS = Rules()
+
+
+def validate(item: KService | Route | Configuration | DomainMapping, rules: Rules = DEFAULTS) -> list[Fault]:
+    """Everything that is wrong with an object, as it is after defaulting. `rules`: what ConfigMaps allow."""
     if isinstance(item, DomainMapping):
         return list(_mapping(item))
     found = list(_metadata(item.metadata))
@@ -39,7 +48,7 @@ def validate(
         found += route_annotations(item.metadata.annotations, "metadata.annotations")
         found += _traffic(item.spec.traffic, own_configuration=False)
         return found
-    found += _template(item.spec.template, item.metadata.name, limits)
+    found += _template(item.spec.template, item.metadata.name, rules)
     if isinstance(item, KService):
         found += route_annotations(item.metadata.annotations, "metadata.annotations")
         if item.spec.traffic:
@@ -67,7 +76,7 @@ def _route_labels(route: Route) -> Iterator[Fault]:
         yield missing(f"metadata.labels.{SERVICE_LABEL}")
 
 
-def _template(template: RevisionTemplate, parent: str, limits: Limits) -> Iterator[Fault]:
+def _template(template: RevisionTemplate, parent: str, rules: Rules) -> Iterator[Fault]:
     meta, at = template.metadata, "spec.template.metadata"
     if meta.name:
         if errors := serving_names.label_1035(meta.name):
@@ -81,8 +90,9 @@ def _template(template: RevisionTemplate, parent: str, limits: Limits) -> Iterat
             yield invalid(message, f"{at}.generateName")
         elif not meta.generate_name.startswith(f"{parent}-"):
             yield invalid(f'"{meta.generate_name}" must have prefix "{parent}-"', f"{at}.generateName")
-    yield from autoscaling(meta.annotations, f"{at}.annotations", limits)
+    yield from autoscaling(meta.annotations, f"{at}.annotations", rules.limits)
     yield from own(meta.annotations, f"{at}.annotations")
+    yield from pod(template.spec, "spec.template.spec", rules.pods)
 
 
 def _traffic(targets: Sequence[TrafficTarget], *, own_configuration: bool) -> Iterator[Fault]:
@@ -114,9 +124,13 @@ def _target(target: TrafficTarget, at: str, *, own_configuration: bool) -> Itera
         yield from either(BOTH, f"{at}.configurationName", f"{at}.revisionName")
     elif not revision and not configuration:
         yield from either(NEITHER, f"{at}.configurationName", f"{at}.revisionName")
-    for name, field in ((revision, "revisionName"), (configuration, "configurationName")):
-        if name and (errors := serving_names.qualified(name)) and not (field[0] == "c" and own_configuration):
-            yield Fault(f'invalid key name "{name}"', f"{at}.{field}", "\n".join(errors))
+    for name, at_field in ((revision, "revisionName"), (configuration, "configurationName")):
+        if (
+            name
+            and (errors := serving_names.qualified(name))
+            and not (at_field[0] == "c" and own_configuration)
+        ):
+            yield Fault(f'invalid key name "{name}"', f"{at}.{at_field}", "\n".join(errors))
     if target.latest_revision is not None and target.latest_revision == bool(revision):
         said = "true" if target.latest_revision else "false"
         message = f'may not set revisionName "{revision}" when latestRevision is {said}'

@@ -16,7 +16,9 @@ from knet.model.core import Service
 from knet.model.domainmapping import DomainMapping
 from knet.model.kingress import CLUSTER_LOCAL, IngressTLS, KIngress
 from knet.model.serving import SERVICE_LABEL, Configuration, KService, Revision, Route
-from knet.model.serving_annotations import Limits, limits
+from knet.model.serving_annotations import limits
+from knet.model.serving_pods import pod_rules
+from knet.model.serving_validation import Rules
 from knet.routing.build import in_bulk
 from knet.routing.world import Key, World
 from knet.serving import certificates, keys, offline
@@ -71,7 +73,11 @@ def compile_ingresses(
     chosen, found = settings(world)
     if ingress_class:
         chosen = replace(chosen, network=replace(chosen.network, ingress_class=ingress_class))
-    work = _Compile(knative, world, chosen, limits(world.config("config-autoscaler")))
+    rules = Rules(
+        limits(world.config("config-autoscaler")),
+        pod_rules(chosen.features, world.config("config-defaults")),
+    )
+    work = _Compile(knative, world, chosen, rules)
     work.found += found
     with in_bulk():
         work.run(revision_names)
@@ -81,11 +87,11 @@ def compile_ingresses(
 
 
 class _Compile:
-    def __init__(self, knative: Knative, world: World, chosen: Settings, bounds: Limits) -> None:
+    def __init__(self, knative: Knative, world: World, chosen: Settings, rules: Rules) -> None:
         self.knative = knative
         self.world = world
         self.settings = chosen
-        self.limits = bounds
+        self.rules = rules
         self.ingresses: dict[Key, KIngress] = {}
         self.implied: set[Key] = set()
         self.secrets: set[Key] = set()
@@ -97,7 +103,7 @@ class _Compile:
         lone = [route for route in given.routes.values() if self.stands_alone(route)]
         self.cluster = offline.cluster(given.services, given.configurations, given.revisions, lone, names)
         for configuration in given.configurations.values():
-            self.found += faults(configuration, self.limits)
+            self.found += faults(configuration, self.rules)
         for key, service in given.services.items():
             if self.sound(service):
                 written = given.routes.get(key)
@@ -107,7 +113,7 @@ class _Compile:
             if self.sound(route):
                 self.route(route, route.ref, route.metadata.labels.get(SERVICE_LABEL, ""))
         mappings = compile_mappings(
-            given.domain_mappings.values(), self.settings, self.target, lambda m: faults(m, self.limits)
+            given.domain_mappings.values(), self.settings, self.target, lambda m: faults(m, self.rules)
         )
         self.ingresses |= mappings.ingresses
         self.parents |= mappings.parents
@@ -129,7 +135,7 @@ class _Compile:
 
     def sound(self, item: KService | Route) -> bool:
         """Whether validation takes an object; what it says is kept."""
-        bad = faults(item, self.limits)
+        bad = faults(item, self.rules)
         self.found += bad
         return not bad
 

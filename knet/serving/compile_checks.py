@@ -10,9 +10,8 @@ from knet.errors import Diagnostic, ObjectRef
 from knet.model.domainmapping import DomainMapping
 from knet.model.kingress import EXTERNAL
 from knet.model.serving import Configuration, KService, Route
-from knet.model.serving_annotations import Limits
 from knet.model.serving_faults import Fault
-from knet.model.serving_validation import validate
+from knet.model.serving_validation import Rules, validate
 from knet.serving import keys
 from knet.serving.domains import DomainError, Domains
 from knet.serving.ingress import HttpProtocolError
@@ -22,9 +21,9 @@ _TAG = re.compile(r"spec\.traffic\.tag(\[\d+\])\Z")
 _KEYED = re.compile(r"(.*\.(?:annotations|labels))\.([^\[].*/\S+).*\Z")
 
 
-def faults(item: KService | Route | Configuration | DomainMapping, limits: Limits) -> list[Diagnostic]:
+def faults(item: KService | Route | Configuration | DomainMapping, rules: Rules) -> list[Diagnostic]:
     """What validation says (KNET101, of traffic KNET110)."""
-    return [_fault(fault, item.ref) for fault in validate(item, limits)]
+    return [_fault(fault, item.ref) for fault in validate(item, rules)]
 
 
 def bad_target(bad: BadTarget, about: ObjectRef, route: Route) -> Diagnostic:

@@ -51,7 +51,10 @@ LATEST = {"latestRevision": True, "percent": 50}
         (service(), "hello-00001"),
         (service(traffic=[{"revisionName": "hello-00007", "percent": 50}, LATEST]), "hello-00008"),
         (service(traffic=[{"revisionName": "other-00007", "percent": 50}, LATEST]), "hello-00001"),
-        (service(template={"metadata": {"name": "hello-blue"}, "spec": {"containers": [{}]}}), "hello-blue"),
+        (
+            service(template={"metadata": {"name": "hello-blue"}, "spec": {"containers": [{"image": "i"}]}}),
+            "hello-blue",
+        ),
         (service(status={"latestReadyRevisionName": "hello-00042"}), "hello-00042"),
     ],
 )
