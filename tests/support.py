@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from knet.files.endpoints import mirrored
 from knet.model import core, kingress
 from knet.routing.world import World
 from knet.text import yaml
@@ -25,9 +26,9 @@ needs_golden = pytest.mark.skipif(
 
 
 def world(*texts: str) -> World:
-    """A World of everything in some YAML streams."""
+    """A World of everything in some YAML streams; Endpoints stand in where there are no EndpointSlices."""
     ingresses: dict[Any, Any] = {}
-    found: dict[str, dict[Any, Any]] = {"Service": {}, "Secret": {}, "ConfigMap": {}}
+    found: dict[str, dict[Any, Any]] = {"Service": {}, "Secret": {}, "ConfigMap": {}, "Endpoints": {}}
     slices: dict[Any, tuple[core.EndpointSlice, ...]] = {}
     for text in texts:
         for document in yaml.load_all(text):
@@ -41,6 +42,7 @@ def world(*texts: str) -> World:
                     slices[item.service] = (*slices.get(item.service, ()), item)
                 elif item.kind in found:
                     found[item.kind][item.key] = item
+    slices = {key: tuple(mirrored(item)) for key, item in found["Endpoints"].items()} | slices
     return World(ingresses, found["Service"], slices, found["Secret"], found["ConfigMap"])
 
 

@@ -17,11 +17,11 @@ def slices(loaded: Loaded) -> dict[Key, tuple[core.EndpointSlice, ...]]:
             found[piece.service] = (*found.get(piece.service, ()), piece)
     for endpoints in loaded.of(core.Endpoints):
         if endpoints.key not in found:
-            found[endpoints.key] = tuple(_mirrored(endpoints))
+            found[endpoints.key] = tuple(mirrored(endpoints))
     return found
 
 
-def _mirrored(endpoints: core.Endpoints) -> Iterator[core.EndpointSlice]:
+def mirrored(endpoints: core.Endpoints) -> Iterator[core.EndpointSlice]:
     """The slices that Kubernetes' mirroring controller would make: one for each subset and family."""
     labels = {**endpoints.metadata.labels, core.SERVICE_NAME_LABEL: endpoints.metadata.name}
     for i, subset in enumerate(endpoints.subsets):

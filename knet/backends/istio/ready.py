@@ -9,27 +9,33 @@ from knet.backends.api import Readiness, Rendered, State
 from knet.errors import ObjectRef
 from knet.routing.table import Key
 
+_READY = Readiness(State.READY)
+
 
 def ready(rendered: Rendered, observed: Mapping[str, Any]) -> Mapping[Key, Readiness]:
-    """Readiness of every KIngress. `observed`: "Kind namespace/name" → the object as it is there.
+    """Readiness of every KIngress that was rendered or left out.
 
-    The probe through the gateway (facts/knative.md B.2) has the last word; it is the controller's.
+    `observed`: "namespace/name" of a VirtualService → the object as read. A KIngress is ready when all its
+    VirtualServices are there with the spec that was rendered, and one that needs none is ready at once
+    (no gateway, and no cluster-local host for the mesh). Whether the gateways have them too is for a
+    probe to say (`knet.backends.istio.targets`).
     """
-    made: dict[Key, Readiness] = {}
-    for key in rendered.left_out:
+    made: dict[Key, Readiness] = dict.fromkeys(rendered.uses, _READY)
+    for wanted in rendered.objects:
+        if wanted["kind"] != "VirtualService":
+            continue
+        meta = wanted["metadata"]
+        key = rendered.parents[ObjectRef(wanted["kind"], meta["namespace"], meta["name"])]
+        found = observed.get(f"{meta['namespace']}/{meta['name']}")
+        if found is None:
+            made[key] = Readiness(State.WAITING, f"VirtualService {meta['name']} does not exist yet")
+        elif found.get("spec") != wanted["spec"]:
+            made[key] = Readiness(State.WAITING, f"VirtualService {meta['name']} is not as rendered yet")
+        else:
+            made.setdefault(key, _READY)
+    for key in sorted(rendered.left_out):
         why = next((d.message for d in rendered.diagnostics if _about(d.about, key)), "it cannot be rendered")
         made[key] = Readiness(State.FAILED, why)
-    for wanted in rendered.objects:
-        meta = wanted["metadata"]
-        ref = ObjectRef(wanted["kind"], meta["namespace"], meta["name"])
-        key = rendered.parents[ref]
-        found = observed.get(str(ref))
-        if found is None:
-            made[key] = Readiness(State.WAITING, f"{ref} does not exist yet")
-        elif any(found.get(part) != wanted[part] for part in ("spec", "data") if part in wanted):
-            made[key] = Readiness(State.WAITING, f"{ref} is not as rendered yet")
-        else:
-            made.setdefault(key, Readiness(State.READY))
     return made
 
 

@@ -40,6 +40,7 @@ def render(table: RoutingTable, settings: Settings, changed: frozenset[Key] | No
         parents=out.parents,
         left_out=frozenset(out.left_out),
         diagnostics=tuple(out.diagnostics),
+        uses=out.uses,
     )
 
 
@@ -116,18 +117,24 @@ def _collision(ref: ObjectRef, elder: Key, younger: Key) -> Diagnostic:
 
 @dataclass(slots=True)
 class _Collected:
-    """Objects by identity: shared ones (wildcard Gateways, copies) are made once."""
+    """Objects by identity: shared ones (wildcard Gateways, copies) are made once.
+
+    `uses` has the KIngresses that need no object at all, which nothing else would name.
+    """
 
     objects: dict[ObjectRef, dict[str, Any]] = field(default_factory=dict)
     parents: dict[ObjectRef | tuple[str, str], Key] = field(default_factory=dict)
     left_out: set[Key] = field(default_factory=set)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     ages: dict[Key, tuple[str, str, Key]] = field(default_factory=dict)
+    uses: dict[Key, dict[str, tuple[str, ...]]] = field(default_factory=dict)
 
-    def add(self, ingress: IngressTable, objects: Iterable[dict[str, Any]]) -> None:
+    def add(self, ingress: IngressTable, objects: list[dict[str, Any]]) -> None:
         """Takes in what a KIngress makes."""
         key, origin = ingress.key, ingress.origin
         self.ages[key] = (origin.created, origin.uid, key)
+        if not objects:
+            self.uses[key] = {}
         for made in objects:
             meta = made["metadata"]
             ref = ObjectRef(made["kind"], meta["namespace"], meta["name"])

@@ -43,14 +43,23 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class GatewayRef:
-    """A configured Gateway: its name, the Service in front of its pods, and which KIngresses use it.
+    """A configured Gateway: its name, the host of the Service in front of its pods, and who uses it.
 
-    `requirements` None: every KIngress that no selector takes.
+    `requirements` None: every KIngress that no selector takes. Raises ValueError for a host that is not
+    `name.namespace.svc.CLUSTER-DOMAIN`.
     """
 
     key: Key
-    service: Key
+    host: str
     requirements: tuple[Requirement, ...] | None = None
+    service: Key = field(init=False)
+
+    def __post_init__(self) -> None:
+        name, _, rest = self.host.partition(".")
+        namespace, _, _ = rest.partition(".")
+        if not name or not namespace:
+            raise ValueError(f"gateway service {self.host!r} is not NAME.NAMESPACE.svc.CLUSTER-DOMAIN")
+        object.__setattr__(self, "service", (namespace, name))
 
     @property
     def qualified(self) -> str:
@@ -117,8 +126,8 @@ def _assumed(key: Key) -> dict[str, str]:
 
 
 def _default(visibility: Visibility) -> GatewayRef:
-    name, service = DEFAULTS[visibility]
-    return GatewayRef((DEFAULT_NAMESPACE, name), _service(service))
+    name, host = DEFAULTS[visibility]
+    return GatewayRef((DEFAULT_NAMESPACE, name), host)
 
 
 def _gateways(data: Mapping[str, str]) -> dict[Visibility, tuple[GatewayRef, ...]]:
@@ -137,7 +146,7 @@ def _old(data: Mapping[str, str], prefix: str) -> Iterator[GatewayRef]:
             name = key.removeprefix(prefix)
             namespace, dot, rest = name.partition(".")
             where = (namespace, rest) if dot else (DEFAULT_NAMESPACE, name)
-            yield GatewayRef(where, _service(data[key]))
+            yield GatewayRef(where, _host(data[key]))
 
 
 def _new(key: str, text: str) -> Iterator[GatewayRef]:
@@ -154,7 +163,7 @@ def _new(key: str, text: str) -> Iterator[GatewayRef]:
         where = (str(entry.get("namespace", DEFAULT_NAMESPACE)), entry["name"])
         selector = entry.get("labelSelector")
         requirements = tuple(_requirements(f"{key}[{i}]", selector)) if selector is not None else None
-        yield GatewayRef(where, _service(entry["service"]), requirements)
+        yield GatewayRef(where, _host(entry["service"]), requirements)
 
 
 def _requirements(where: str, selector: Any) -> Iterator[Requirement]:
@@ -170,10 +179,5 @@ def _requirements(where: str, selector: Any) -> Iterator[Requirement]:
         yield Requirement(str(entry["key"]), entry["operator"], tuple(map(str, entry.get("values") or ())))
 
 
-def _service(host: str) -> Key:
-    """(namespace, name) of `name.namespace.svc.CLUSTER-DOMAIN`. Raises ValueError for another form."""
-    name, _, rest = host.strip().rstrip(".").partition(".")
-    namespace, _, _ = rest.partition(".")
-    if not name or not namespace:
-        raise ValueError(f"gateway service {host!r} is not NAME.NAMESPACE.svc.CLUSTER-DOMAIN")
-    return namespace, name
+def _host(text: str) -> str:
+    return text.strip().rstrip(".")
