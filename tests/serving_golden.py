@@ -196,7 +196,7 @@ def _ingress(ingress):
 def _shown(item):
     data = item.model_dump(by_alias=True, exclude_defaults=True, mode="json")
     if isinstance(item, Service):
-        data["spec"]["type"] = item.spec.type
+        data.setdefault("spec", {})["type"] = item.spec.type
     return data
 
 

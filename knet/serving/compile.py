@@ -26,7 +26,8 @@ from knet.serving.compile_checks import annotation_fault, bad_domain, bad_target
 from knet.serving.compile_domains import Target, compile_mappings
 from knet.serving.domains import DomainError, Domains
 from knet.serving.ingress import HttpProtocolError, make_ingress
-from knet.serving.route import external_hosts, visibility
+from knet.serving.orders import external_hosts
+from knet.serving.route import visibility
 from knet.serving.service import make_route
 from knet.serving.settings import Settings, settings
 from knet.serving.traffic import Traffic, goal, resolve

@@ -16,11 +16,11 @@ from knet.model.network_certificate import Certificate, HTTP01Challenge
 from knet.model.network_domain import CLUSTER_LOCAL as LOCAL_LABEL
 from knet.model.network_domain import VISIBILITY_LABEL
 from knet.model.serving import ROUTE_LABEL, Route
-from knet.serving import certificates, ingress, keys, placeholders, rollout_json, traffic
-from knet.serving.domains import DomainError, Domains, is_local
+from knet.serving import ingress, keys, orders, placeholders, rollout_json, traffic
+from knet.serving.domains import DomainError, Domains
 from knet.serving.ingress import HttpProtocolError
 from knet.serving.rollout import SECOND, Rollout, observe_ready, step
-from knet.serving.route_status import INGRESS, NOT_ENABLED, NOT_ENABLED_LOCAL, RouteStatus, Url, main_url
+from knet.serving.route_status import INGRESS, RouteStatus, Url, main_url
 from knet.serving.settings import Settings
 from knet.serving.traffic import DEFAULT, Known, Traffic
 from knet.text import duration
@@ -97,8 +97,20 @@ class _Reconcile:
         meta = self.route.metadata
         self.status.address = Url("http", f"{meta.name}.{meta.namespace}.svc.cluster.local")
         self.place(found)
-        tls, challenges = self.order(found)
-        state, made = self.expose(found, tls, challenges)
+        ordered = orders.order(
+            self.route,
+            found,
+            self.domains,
+            self.visibility,
+            before=self.world.certificates,
+            status=self.status,
+        )
+        self.out.certificates = ordered.certificates
+        self.out.events += ordered.events
+        self.out.removed += [("Certificate", name) for name in ordered.removed]
+        if ordered.error:
+            raise _Stop(ordered.error)
+        state, made = self.expose(found, ordered.tls, ordered.challenges)
         rolling = not state.done
         if made.metadata.generation != made.status.get("observedGeneration", 0):
             self.status.ingress_not_configured()
@@ -149,90 +161,6 @@ class _Reconcile:
         for name, service in self.world.services.items():
             if name not in wanted and service.metadata.labels.get(ROUTE_LABEL) == mine:
                 self.remove("Service", name)
-
-    def order(self, found: Traffic) -> tuple[list[IngressTLS], list[HTTP01Challenge]]:
-        """Orders certificates; gives what they fill now. Raises _Stop, DomainError."""
-        tls, challenges, ordered = self.order_external(found)
-        if self.settings.network.cluster_local_domain_tls:
-            tls += self.order_local(found)
-        elif keys.tls_wanted(self.route.metadata.annotations, self.settings.network) and not ordered:
-            self.status.tls_not_enabled(NOT_ENABLED_LOCAL)
-        return tls, challenges
-
-    def order_external(self, found: Traffic) -> tuple[list[IngressTLS], list[HTTP01Challenge], bool]:
-        network = self.settings.network
-        if not keys.tls_wanted(self.route.metadata.annotations, self.settings.network):
-            self.status.tls_not_enabled(NOT_ENABLED)
-            return [], [], False
-        tls: list[IngressTLS] = []
-        challenges: list[HTTP01Challenge] = []
-        hosts = external_hosts(found, self.domains, self.visibility)
-        for host, tag in hosts.items():
-            wanted = certificates.route_certificate(self.route, tag, (host,), self.domains.domain, network)
-            certificate = self.certificate(wanted)
-            names = certificate.spec.dns_names
-            self.status.scheme(names, "https")
-            self.status.certificate(certificate)
-            if certificate.ready:
-                tls.append(certificates.tls(certificate, names))
-                if certificate.condition("Renewing").get("status") == "True":
-                    challenges += certificate.challenges
-                continue
-            challenges += certificate.challenges
-            if network.http_protocol == "enabled":
-                self.status.scheme(names, "http")
-                self.status.downgraded(certificate.metadata.name)
-        self.drop_orphans("external-domain", hosts)
-        return tls, sorted(challenges, key=lambda c: c.url), bool(hosts)
-
-    def order_local(self, found: Traffic) -> list[IngressTLS]:
-        tls: list[IngressTLS] = []
-        used: set[str] = set()
-        for tag in found.tags:
-            hosts = self.domains.hosts(tag, CLUSTER_LOCAL)
-            used.update(hosts)
-            certificate = self.certificate(
-                certificates.local_certificate(self.route, tag, hosts, self.settings.network)
-            )
-            self.status.certificate(certificate)
-            if certificate.ready:
-                assert self.status.address is not None
-                self.status.address.scheme = "https"
-                if self.status.url and self.status.url.host in hosts:
-                    self.status.url.scheme = "https"
-                tls.append(certificates.tls(certificate, hosts))
-        self.drop_orphans("cluster-local-domain", used)
-        return tls
-
-    def certificate(self, wanted: Certificate) -> Certificate:
-        """The Certificate as it will be: made, or brought to what is wanted. Raises _Stop."""
-        name, namespace = wanted.metadata.name, wanted.metadata.namespace
-        before = self.world.certificates.get(name)
-        if before is None:
-            self.created(f"Certificate {namespace}/{name}")
-            made = wanted
-        elif not keys.controlled_by(before.metadata, self.route.metadata.uid):
-            self.status.certificate_not_owned(name)
-            owner = self.route.metadata.name
-            raise _Stop(f'notowned: owner: {owner} with Type *v1.Route does not own Certificate: "{name}"')
-        elif before.spec == wanted.spec and _same_issuer(before, wanted):
-            made = before
-        else:
-            self.out.events.append(f"Normal Updated Updated Spec for Certificate {namespace}/{name}")
-            meta = before.metadata.model_copy(update={"annotations": wanted.metadata.annotations})
-            made = before.model_copy(update={"spec": wanted.spec, "metadata": meta})
-        self.out.certificates[name] = made
-        return made
-
-    def drop_orphans(self, kind: str, used: Mapping[str, str] | set[str]) -> None:
-        mine = self.route.metadata.name
-        for name, certificate in self.world.certificates.items():
-            labels = certificate.metadata.labels
-            ours = labels.get(ROUTE_LABEL) == mine and labels.get(keys.CERTIFICATE_TYPE) == kind
-            if ours and not any(host in used for host in certificate.spec.dns_names):
-                self.remove("Certificate", name)
-                where = f"{certificate.metadata.namespace}/{name}"
-                self.out.events.append(f"Normal Deleted Deleted orphaned Knative Certificate {where}")
 
     def expose(
         self, found: Traffic, tls: Sequence[IngressTLS], challenges: Sequence[HTTP01Challenge]
@@ -289,9 +217,6 @@ class _Reconcile:
 
     def remove(self, kind: str, name: str) -> None:
         self.out.removed.append((kind, name))
-        if kind == "Certificate":
-            self.out.certificates.pop(name, None)
-            return
         if kind == "Service":
             self.out.services.pop(name, None)
         if self.out.endpoints.pop(name, None) is not None and kind == "Service":
@@ -314,12 +239,6 @@ def visibility(route: Route, domains: Domains, services: Mapping[str, Service]) 
                 kind = CLUSTER_LOCAL
         made[tag] = kind
     return made
-
-
-def external_hosts(found: Traffic, domains: Domains, shown: Mapping[str, str]) -> dict[str, str]:
-    """The hosts that an outside certificate is for, sorted, with their tags."""
-    hosts = {domains.host(tag, shown.get(tag, EXTERNAL)): tag for tag in found.tags}
-    return {host: hosts[host] for host in sorted(hosts) if not is_local(host)}
 
 
 def rollout_seconds(route: Route, settings: Settings) -> int:
@@ -347,8 +266,3 @@ def _is_ready(made: KIngress) -> bool:
     conditions = made.status.get("conditions") or ()
     ready = any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
     return ready and made.status.get("observedGeneration", 0) == made.metadata.generation
-
-
-def _same_issuer(before: Certificate, wanted: Certificate) -> bool:
-    key = keys.CERTIFICATE_CLASS[0]
-    return before.metadata.annotations.get(key) == wanted.metadata.annotations.get(key)

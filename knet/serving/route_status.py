@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -140,6 +140,13 @@ class RouteStatus:
     def downgraded(self, name: str) -> None:
         message = f"Certificate {name} is not ready downgrade HTTP."
         self.conditions.true(CERTIFICATE, "HTTPDowngrade", message)
+
+    def encrypted_inside(self, hosts: Collection[str]) -> None:
+        """The address, and the URL if it is one of these hosts, are https now."""
+        if self.address:
+            self.address.scheme = "https"
+        if self.url and self.url.host in hosts:
+            self.url.scheme = "https"
 
     def scheme(self, hosts: Iterable[str], scheme: str) -> None:
         """The URLs of these hosts get the scheme."""

@@ -1,0 +1,125 @@
+"""What a Route's reconcile does beside the reference cases: others' objects, orphans, gateways without a name."""
+
+from __future__ import annotations
+
+import copy
+
+from knet.model.core import Service
+from knet.model.meta import ObjectMeta
+from knet.serving.conditions import Conditions
+from serving_golden import Replay, _with
+
+CASE = {
+    "configmaps": {"config-domain": {"example.com": ""}},
+    "route": {
+        "apiVersion": "serving.knative.dev/v1",
+        "kind": "Route",
+        "metadata": {"name": "hello", "namespace": "default"},
+        "spec": {"traffic": [{"configurationName": "hello", "percent": 100, "tag": "t"}]},
+    },
+    "configurations": [{"name": "hello", "latest_ready": "hello-00001"}],
+    "revisions": [{"name": "hello-00001", "config": "hello"}, {"name": "hello-00002", "config": "hello"}],
+    "services": [],
+}
+
+
+def replay(**changes):
+    return Replay({**copy.deepcopy(CASE), **changes})
+
+
+def condition(shown, name):
+    return next(c for c in shown["status"]["conditions"] if c["type"] == name)
+
+
+def test_somebody_elses_service_stops_the_route():
+    case = replay()
+    theirs = Service(metadata=ObjectMeta(name="hello", namespace="default"))
+    case.world = _with(case.world, services={"hello": theirs})
+    shown = case.reconcile()
+    assert shown["error"] == 'route: "hello" does not own Service: "hello"'
+    assert condition(shown, "IngressReady")["reason"] == "NotOwned"
+    assert condition(shown, "Ready")["status"] == "False"
+    assert shown["ingress"] is None
+
+
+def test_a_tag_that_goes_takes_its_certificate_and_service_along():
+    case = replay(configmaps={**CASE["configmaps"], "config-network": {"external-domain-tls": "enabled"}})
+    first = case.reconcile()
+    assert len(first["certificates"]) == 2
+    route = copy.deepcopy(CASE["route"])
+    del route["spec"]["traffic"][0]["tag"]
+    case.set_route(route)
+    second = case.reconcile()
+    assert [c["spec"]["dnsNames"] for c in second["certificates"]] == [["hello.default.example.com"]]
+    assert [s["metadata"]["name"] for s in second["services"]] == ["hello"]
+    assert sorted(kind for kind, _ in case.outcome.removed) == ["Certificate", "Service"]
+    (event,) = second["events"]
+    assert event.startswith("Normal Deleted Deleted orphaned Knative Certificate default/route-route-uid-")
+
+
+def test_a_certificate_of_somebody_else_stops_the_route():
+    case = replay(configmaps={**CASE["configmaps"], "config-network": {"external-domain-tls": "enabled"}})
+    case.reconcile()
+    theirs = {
+        name: c.model_copy(update={"metadata": c.metadata.model_copy(update={"owner_references": ()})})
+        for name, c in case.world.certificates.items()
+    }
+    case.world = _with(case.world, certificates=theirs)
+    shown = case.reconcile()
+    assert "does not own Certificate" in shown["error"]
+    assert condition(shown, "CertificateProvisioned")["reason"] == "CertificateNotOwned"
+
+
+def test_a_mesh_without_gateway_leaves_a_bare_name():
+    case = replay()
+    case.reconcile()
+    case.ready({"ingress_ready": True, "lb": {"meshOnly": True}})
+    shown = case.reconcile()
+    assert {s["spec"]["type"] for s in shown["services"]} == {"ClusterIP"}
+    assert shown["services"][0]["spec"]["ports"] == [{"name": "http", "port": 80}]
+
+
+def test_two_gateways_are_one_too_many():
+    case = replay()
+    before = case.reconcile()["services"]
+    ingress = case.world.ingress
+    status = {"publicLoadBalancer": {"ingress": [{"ip": "1.1.1.1"}, {"ip": "1.1.1.2"}]}}
+    case.world = _with(case.world, ingress=ingress.model_copy(update={"status": status}))
+    assert case.reconcile()["services"] == before
+
+
+def test_a_new_generation_is_not_ready_before_its_gateway_is():
+    case = replay()
+    case.reconcile()
+    case.ready({"ingress_ready": True})
+    assert condition(case.reconcile(), "Ready")["status"] == "True"
+    route = copy.deepcopy(CASE["route"])
+    route["spec"]["traffic"] = [{"revisionName": "hello-00002", "percent": 100}]
+    case.set_route(route)
+    assert condition(case.reconcile(), "Ready")["reason"] == "IngressNotConfigured"
+
+
+def test_false_beats_unknown_and_the_last_change_speaks():
+    conditions = Conditions(("A", "B"), (), "2026-01-01T00:00:00Z")
+    conditions.initialize()
+    conditions.unknown("A", "Waiting", "a")
+    conditions.unknown("B", "Waiting", "b")
+    assert conditions.get("Ready").message == "b"
+    conditions.false("A", "Broken", "a")
+    conditions.unknown("B", "Still", "b")
+    assert conditions.get("Ready").reason == "Broken"
+    conditions.true("A")
+    assert conditions.get("Ready").reason == "Still"
+    conditions.true("B")
+    assert conditions.get("Ready").status == "True"
+
+
+def test_what_did_not_change_keeps_its_time():
+    early, late = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
+    first = Conditions(("A",), (), early)
+    first.initialize()
+    first.true("A")
+    again = Conditions(("A",), first.dump(), late)
+    again.unknown("A", "Waiting", "")
+    again.true("A")
+    assert [c["lastTransitionTime"] for c in again.dump()] == [early, early]
