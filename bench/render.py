@@ -8,6 +8,7 @@ Each gateway runs in a process of its own, so that memory is its own.
 
 from __future__ import annotations
 
+import gc
 import json
 import resource
 import subprocess
@@ -39,6 +40,8 @@ def measure(gateway: str, count: int) -> dict[str, float]:
     world = synthetic.world(count, gateway)
     backend = registry.load(gateway)
     settings, _ = backend.settings(world)
+    gc.collect()
+    gc.freeze()  # as a control plane does once it has its world
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     start = time.perf_counter()
     table = build(world, backend.ingress_class)
