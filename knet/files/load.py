@@ -80,7 +80,7 @@ def load(
     Raises KnetError (KNET001) if an input names nothing. All else that is wrong is in `diagnostics`:
     a broken document is left out, and the others go on.
     """
-    with in_bulk():
+    with in_bulk(len(inputs)):
         files, unreadable = resolve(inputs, stdin=stdin)
         return assemble(files, unreadable, jobs=jobs, cache=cache, progress=progress)
 

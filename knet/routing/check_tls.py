@@ -16,9 +16,7 @@ LISTENERS = 64
 """What one Gateway of the Gateway API holds (gateway.networking.k8s.io/v1, spec.listeners)."""
 
 
-def check_tls(
-    table: RoutingTable, implied: frozenset[Key], now: dt.datetime | None
-) -> Iterator[Diagnostic]:
+def check_tls(table: RoutingTable, implied: frozenset[Key], now: dt.datetime | None) -> Iterator[Diagnostic]:
     """Findings about `spec.tls` and `spec.httpOption` of every KIngress."""
     listeners: set[str] = set()
     for ingress in table.ingresses.values():

@@ -80,7 +80,7 @@ def compile_ingresses(
     )
     work = _Compile(knative, world, chosen, rules)
     work.found += found
-    with in_bulk():
+    with in_bulk(len(knative.services)):
         work.run(revision_names)
     return Compiled(
         work.ingresses, frozenset(work.implied), frozenset(work.secrets), work.parents, tuple(work.found)

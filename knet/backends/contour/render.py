@@ -24,7 +24,7 @@ MAX_LABEL = 63
 def render(table: RoutingTable, settings: Settings, changed: frozenset[Key] | None = None) -> Rendered:
     """HTTPProxies of every KIngress (of `changed` only, if given), KIngress by KIngress in order."""
     out = _Collected()
-    with in_bulk():
+    with in_bulk(len(table.ingresses if changed is None else changed)):
         _render(table, settings, _wanted(table, changed), out)
     return Rendered(
         tuple(out.objects),

@@ -14,7 +14,7 @@ from knet.backends.istio.virtualservices import LOCAL_SUFFIX, authority_prefixes
 from knet.errors import Check, Diagnostic, ObjectRef
 from knet.model.kingress import KIND
 from knet.routing.order import effective
-from knet.routing.passes.hosts import expand
+from knet.routing.passes.hosts import routable
 from knet.routing.passes.tls import select
 from knet.routing.table import IngressTable, Route, RoutingTable, Visibility
 
@@ -58,7 +58,7 @@ def _hosts(ingress: IngressTable, settings: Settings) -> Iterator[Finding]:
             if "*" in host:
                 said = f"{host} is taken literally, as a prefix of the authority"
                 yield checks.ISTIO_UNSERVED, said, place, "name each host"
-            elif host not in expand(host):
+            elif not routable(host):
                 said = f"{host} is not a name that Istio is given: its last label is a number or too long"
                 yield checks.ISTIO_UNSERVED, said, place, "use a host whose last label is a word"
             elif host != host.lower():
@@ -142,12 +142,14 @@ def _named(route: Route) -> str:
 def _splits(ingress: IngressTable) -> Iterator[Finding]:
     for row in ingress.rows:
         for route in row.routes:
-            where = f"spec.rules[{route.rule}].http.paths[{route.path}].splits"
+            if route.probe:
+                continue
             for i, split in enumerate(route.splits):
                 port = split.destination.port
                 if not port_number(port):
+                    where = f"spec.rules[{route.rule}].http.paths[{route.path}].splits[{i}].servicePort"
                     said = f"port {port} is a name, and Istio is given port 0"
-                    yield checks.ISTIO_NAMED_PORT, said, f"{where}[{i}].servicePort", "write its number"
+                    yield checks.ISTIO_NAMED_PORT, said, where, "write its number"
 
 
 def _tls(ingress: IngressTable, settings: Settings) -> Iterator[Finding]:

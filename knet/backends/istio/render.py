@@ -25,7 +25,7 @@ EXT, INT = Visibility.EXTERNAL, Visibility.INTERNAL
 def render(table: RoutingTable, settings: Settings, changed: frozenset[Key] | None = None) -> Rendered:
     """Gateways, Secret copies and VirtualServices of every KIngress (of `changed` only, if given)."""
     out = _Collected()
-    with in_bulk():
+    with in_bulk(len(table.ingresses if changed is None else changed)):
         for ingress in _wanted(table, changed):
             try:
                 objects = make(ingress, table, settings)

@@ -24,16 +24,17 @@ def make_virtual_services(ingress: IngressTable, gateways: Gateways) -> list[dic
     `gateways` are qualified names by visibility, sorted.
     """
     written = {host for row in ingress.rows for host in row.hosts}
+    forms = {host: expand(host) for host in written}
     local = {host for host in written if host.endswith(LOCAL_SUFFIX)}
     destinations = _Destinations()
     made = []
     if local:
-        hosts = {e for h in local for e in expand(h)} if gateways[Visibility.INTERNAL] else local
+        hosts = {e for h in local for e in forms[h]} if gateways[Visibility.INTERNAL] else local
         if hosts:
             mesh = {visibility: [MESH] for visibility in Visibility}
             made.append(_virtual_service(ingress, "-mesh", hosts, mesh, destinations))
     if any(gateways.values()):
-        hosts = {e for h in written for e in expand(h)}
+        hosts = {e for found in forms.values() for e in found}
         made.append(_virtual_service(ingress, "-ingress", hosts, gateways, destinations))
     return made
 

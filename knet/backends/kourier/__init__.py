@@ -37,7 +37,9 @@ class Kourier:
         self, table: RoutingTable, settings: Settings, changed: frozenset[Key] | None = None
     ) -> Rendered:
         """Envoy resources. With `changed`: the gateway's own, and what these KIngresses use."""
-        with in_bulk():  # the import too: it makes many objects
+        with in_bulk(
+            len(table.ingresses if changed is None else changed)
+        ):  # the import too: it makes many objects
             from knet.backends.kourier.render import render
 
             return render(table, settings, changed)
