@@ -6,6 +6,7 @@ Istio tries routes as written, takes an authority by prefix, and an exact header
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from knet import checks
@@ -17,6 +18,9 @@ from knet.routing.order import effective
 from knet.routing.passes.hosts import routable
 from knet.routing.passes.tls import select
 from knet.routing.table import IngressTable, Route, RoutingTable, Visibility
+
+_PLAIN = re.compile(r"(?:[a-z0-9-]{1,63}\.)*[a-z-][a-z0-9-]{0,62}\Z")
+"""A host that Istio serves as it is written."""
 
 EXT, INT = Visibility.EXTERNAL, Visibility.INTERNAL
 
@@ -54,6 +58,8 @@ def _hosts(ingress: IngressTable, settings: Settings) -> Iterator[Finding]:
         if not row.hosts:
             yield checks.ISTIO_UNSERVED, "a rule without hosts serves none", where, "name its hosts"
         for i, host in enumerate(row.hosts):
+            if _PLAIN.match(host):
+                continue
             place = f"{where}[{i}]"
             if "*" in host:
                 said = f"{host} is taken literally, as a prefix of the authority"
@@ -70,6 +76,9 @@ def _hosts(ingress: IngressTable, settings: Settings) -> Iterator[Finding]:
 
 def _order(ingress: IngressTable) -> Iterator[Finding]:
     """A host's routes as Istio tries them (rule by rule, as written), against the order they should have."""
+    hosts = [host for row in ingress.rows for host in row.hosts]
+    if len(set(hosts)) == len(hosts) and all(len(row.routes) <= 2 for row in ingress.rows):
+        return
     for rows, host in _hosts_by_rows(ingress).items():
         written = [r for index in rows for r in ingress.rows[index].routes]
         if len(written) <= 2:  # one path and its probe copy
@@ -140,10 +149,12 @@ def _named(route: Route) -> str:
 
 
 def _splits(ingress: IngressTable) -> Iterator[Finding]:
+    looked: set[int] = set()
     for row in ingress.rows:
         for route in row.routes:
-            if route.probe:
+            if id(route.splits) in looked:  # shared by most routes of a KIngress
                 continue
+            looked.add(id(route.splits))
             for i, split in enumerate(route.splits):
                 port = split.destination.port
                 if not port_number(port):
@@ -184,9 +195,18 @@ def _neighbours(ingress: IngressTable, table: RoutingTable) -> Iterator[Finding]
     yield from _prefixed(ingress)
 
 
+def _nested(ingress: IngressTable, prefixes: list[list[str]], visibility: Visibility) -> bool:
+    """Whether any authority of one gateway covers another (mostly not, and then there is no more to do)."""
+    pairs = zip(ingress.rows, prefixes, strict=True)
+    every = [prefix for row, found in pairs if row.visibility is visibility for prefix in found]
+    return len(authority_prefixes(every)) < len(every)
+
+
 def _prefixed(ingress: IngressTable) -> Iterator[Finding]:
     """Hosts whose requests an earlier rule of the same gateway takes by its shorter authority."""
     prefixes = [authority_prefixes(row.hosts) for row in ingress.rows]
+    if not any(_nested(ingress, prefixes, visibility) for visibility in Visibility):
+        return
     for index, row in enumerate(ingress.rows):
         bare = [(host, host.removesuffix(LOCAL_SUFFIX)) for host in row.hosts]
         for other, theirs in zip(ingress.rows[:index], prefixes, strict=False):
