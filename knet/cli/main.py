@@ -18,6 +18,7 @@ COMMANDS = {
     "explain": "Say where a request goes, with what probability, and why.",
     "validate": "Check files and say what is wrong, with file, line and the mend.",
     "kingress": "Print the KIngresses that Services, Routes and DomainMappings make.",
+    "ci": "Print a workflow that checks routing on every pull request.",
     "traffic": "Edit the traffic block of a Service in place.",
     "gateway": "Serve files through a live Envoy on localhost, and show what it has acknowledged.",
     "backends": "List the gateways that are installed and what they can express.",
