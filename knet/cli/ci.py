@@ -38,12 +38,12 @@ def command() -> None:
 @click.option("--max-shift", type=click.IntRange(0, 100), default=20, show_default=True, metavar="POINTS")
 @click.option("--forbid", default=DEFAULT_FORBIDDEN, show_default=True, callback=_kinds, metavar="KINDS")
 def github(path: str, gateway: str, max_shift: int, forbid: str) -> None:
-    r"""A GitHub Actions workflow: validate, annotate, one comment kept up to date, and the guards.
+    """A GitHub Actions workflow: validate, annotate, one comment kept up to date, and the guards.
 
     \b
     Example:
       knet ci github --path config > .github/workflows/routing.yaml
-    """
+    """  # noqa: D301 - click's mark for lines that stay as they are
     guards = f"--max-shift {max_shift}" + (f" --forbid {forbid}" if forbid else "")
     gateways = f" --gateway {gateway}" if gateway else ""
     text = templates.render("ci/github-workflow.yaml.j2", path=path, gateways=gateways, guards=guards)
