@@ -20,7 +20,7 @@ CLUSTER = ".svc.cluster.local"
 def evaluate(documents: list[dict[str, Any]], request: Request) -> Verdict:
     """The verdict of a gateway that was given these objects."""
     authority = request.host
-    host = authority.split(":")[0].rstrip(".")
+    host = authority.split(":")[0].rstrip(".").lower()  # domains and server names know no case
     entered, answers = set(), []
     for gateway in documents:
         if gateway["kind"] != "Gateway":
@@ -41,7 +41,7 @@ def evaluate(documents: list[dict[str, Any]], request: Request) -> Verdict:
         entered.add(SHARED[request.visibility])
     for service in documents:
         if service["kind"] == "VirtualService" and entered.intersection(service["spec"].get("gateways", ())):
-            if host.lower() not in [h.lower() for h in service["spec"].get("hosts", ())]:
+            if host not in [h.lower() for h in service["spec"].get("hosts", ())]:
                 continue
             for route in service["spec"].get("http", ()):
                 if any(_fits(match, entered, authority, request) for match in route["match"]):
@@ -54,6 +54,7 @@ def _id(item: dict[str, Any]) -> str:
 
 
 def _names(pattern: str, host: str) -> bool:
+    pattern = pattern.lower()
     return pattern in ("*", host) or (pattern[:2] == "*." and host.endswith(pattern[1:]))
 
 

@@ -29,7 +29,9 @@ def decide(objects: Iterable[dict[str, Any]], shared: Collection[str], request: 
     servers = list(_servers(given, request, host))
     if request.scheme == "https" and not servers:
         return Decided(Outcome.NO_CERTIFICATE, by=f"no Gateway server has TLS for {host}")
-    redirecting = [name for name, server in servers if server.get("tls", {}).get("httpsRedirect")]
+    for name, server in servers:
+        if server.get("tls", {}).get("httpsRedirect"):  # before any route is looked at
+            return Decided(Outcome.REDIRECT, by=f"Gateway {name}")
     gateways = {name for name, _ in servers} | (set(shared) if request.scheme == "http" else set())
     for service in given:
         spec = service.get("spec", {})
@@ -39,8 +41,7 @@ def decide(objects: Iterable[dict[str, Any]], shared: Collection[str], request: 
             name = f"{service['metadata']['namespace']}/{service['metadata']['name']}"
             found = _route(spec.get("http", []), gateways, request, f"VirtualService {name}")
             if found is not None:
-                return Decided(Outcome.REDIRECT, by=f"Gateway {redirecting[0]}") if redirecting else found
-    # a redirect leads to https, where the same routes do not take it
+                return found
     names = ", ".join(sorted(gateways)) or "any gateway"
     return Decided(Outcome.NOT_FOUND, by=f"no VirtualService route of {names}")
 
@@ -83,7 +84,7 @@ def _takes(match: dict[str, Any], gateways: set[str], request: Request) -> bool:
     named = match.get("gateways")
     return (
         (named is None or not gateways.isdisjoint(named))
-        and request.host.lower().startswith(match.get("authority", {}).get("prefix", "").lower())
+        and request.host.startswith(match.get("authority", {}).get("prefix", ""))
         and bare_path(request).startswith(match.get("uri", {}).get("prefix", ""))
         and all(headers.get(n.lower()) == m["exact"] for n, m in match.get("headers", {}).items())
     )

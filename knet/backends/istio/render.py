@@ -33,7 +33,7 @@ def render(table: RoutingTable, settings: Settings, changed: frozenset[Key] | No
                 out.left_out.add(ingress.key)
                 out.diagnostics.append(_refusal(ingress, error))
                 continue
-            out.diagnostics += differences(ingress, table, settings)
+            out.diagnostics += differences(ingress, table, settings, objects)
             out.add(ingress, objects)
     return Rendered(
         tuple(out.objects.values()),
