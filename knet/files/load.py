@@ -104,6 +104,9 @@ def assemble(
     for file in files:
         for entry in cache.entries[file.digest]:
             where = Place(file.name, entry.line, entry.item, entry.column)
+            if _other_yaml(entry, file):
+                passed_over["other YAML"] += 1
+                continue
             findings += [(_weighed(f, file), where) for f in entry.findings]
             if entry.passed_over:
                 passed_over[entry.passed_over] += 1
@@ -189,8 +192,15 @@ def _mend(message: str, path: str) -> str:
     return "write Enabled, Redirected, or leave it out"
 
 
+def _other_yaml(entry: Entry, file: File) -> bool:
+    """A document of a directory that does not even claim to be a Kubernetes object: a workflow, values."""
+    return not file.explicit and any(
+        f.check is checks.NOT_AN_OBJECT and f.severity is Severity.WARNING for f in entry.findings
+    )
+
+
 def _weighed(finding: Diagnostic, file: File) -> Diagnostic:
-    """Whoever names a file means it to be read; a directory may hold other YAML."""
+    """Whoever names a file means it to be read."""
     stray = finding.check is checks.NOT_AN_OBJECT and file.explicit
     return replace(finding, severity=Severity.ERROR) if stray else finding
 

@@ -98,7 +98,8 @@ def read(world: World) -> tuple[Settings, tuple[Diagnostic, ...]]:
     selectors = {key: _selector(world, key) for key in services}
     network = world.config("config-network")
     local_tls = network.get("cluster-local-domain-tls", "").lower() == "enabled"
-    missing = tuple(_missing(key) for key in sorted(services) if key not in world.services)
+    outer = {g.service for g in gateways[Visibility.EXTERNAL]}  # own Gateways are behind these only
+    missing = tuple(_missing(key) for key in sorted(outer) if key not in world.services)
     return Settings(gateways, selectors, local_tls), problems + (missing if _uses_own(world) else ())
 
 

@@ -187,9 +187,11 @@ def test_the_first_of_two_objects_wins(tmp_path, monkeypatch):
     ]
 
 
-def test_stray_yaml_in_a_directory_weighs_less_than_in_a_file_that_is_named(tmp_path):
+def test_stray_yaml_in_a_directory_is_counted_and_in_a_file_that_is_named_an_error(tmp_path):
     (tmp_path / "values.yaml").write_text("replicas: 3\n")
-    assert [d.severity for d in load([str(tmp_path)]).diagnostics] == ["warning"]
+    stray = load([str(tmp_path)])
+    assert not stray.diagnostics
+    assert stray.passed_over == {"other YAML": 1}
     assert [d.severity for d in load([str(tmp_path / "values.yaml")]).diagnostics] == ["error"]
 
 
