@@ -2,41 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from knet.model.kingress import API_VERSION, KIND
 from knet.model.names import child_name
 from knet.routing.passes.hosts import expand
-from knet.routing.table import Headers, IngressTable, Origin, Route, Split, Visibility
+from knet.routing.table import (
+    Headers,
+    IngressTable,
+    Origin,
+    Route,
+    RouteMatch,
+    Split,
+    VirtualHost,
+    Visibility,
+)
 
 INGRESS_LABEL = "networking.internal.knative.dev/ingress"
 KEPT_LABELS = ("serving.knative.dev/route", "serving.knative.dev/routeNamespace")
 LOCAL_SUFFIX = ".svc.cluster.local"
 MESH = "mesh"
 
+NO_RETRIES: dict[str, Any] = {}
+"""Turns Istio's own two retries off."""
+
 Gateways = Mapping[Visibility, list[str]]
+MESH_ONLY: Gateways = {visibility: [MESH] for visibility in Visibility}
 
 
 def make_virtual_services(ingress: IngressTable, gateways: Gateways) -> list[dict[str, Any]]:
     """`NAME-mesh` (if a host is a cluster-local name) and `NAME-ingress` (if there is a gateway).
 
-    `gateways` are qualified names by visibility, sorted.
+    `gateways` are qualified names by visibility, sorted. Equal parts are made once and shared: what comes
+    back is not to be changed.
     """
     written = {host for row in ingress.rows for host in row.hosts}
-    forms = {host: expand(host) for host in written}
     local = {host for host in written if host.endswith(LOCAL_SUFFIX)}
-    destinations = _Destinations()
+    maker = _Maker(ingress)
     made = []
     if local:
-        hosts = {e for h in local for e in forms[h]} if gateways[Visibility.INTERNAL] else local
+        hosts = _forms(local) if gateways[Visibility.INTERNAL] else local
         if hosts:
-            mesh = {visibility: [MESH] for visibility in Visibility}
-            made.append(_virtual_service(ingress, "-mesh", hosts, mesh, destinations))
+            made.append(maker.virtual_service("-mesh", hosts, MESH_ONLY))
     if any(gateways.values()):
-        hosts = {e for found in forms.values() for e in found}
-        made.append(_virtual_service(ingress, "-ingress", hosts, gateways, destinations))
+        made.append(maker.virtual_service("-ingress", _forms(written), gateways))
     return made
+
+
+def _forms(hosts: Iterable[str]) -> set[str]:
+    return {form for host in hosts for form in expand(host)}
 
 
 def owner(origin: Origin) -> dict[str, Any]:
@@ -51,50 +66,10 @@ def owner(origin: Origin) -> dict[str, Any]:
     }
 
 
-def _virtual_service(
-    ingress: IngressTable, suffix: str, hosts: set[str], gateways: Gateways, destinations: _Destinations
-) -> dict[str, Any]:
-    origin = ingress.origin
-    labels = {key: origin.labels[key] for key in KEPT_LABELS if key in origin.labels}
-    metadata: dict[str, Any] = {
-        "name": child_name(origin.name, suffix),
-        "namespace": origin.namespace,
-        "labels": labels | {INGRESS_LABEL: origin.name},
-    }
-    if origin.annotations:
-        metadata["annotations"] = dict(origin.annotations)
-    metadata["ownerReferences"] = [owner(origin)]
-    return {
-        "apiVersion": "networking.istio.io/v1beta1",
-        "kind": "VirtualService",
-        "metadata": metadata,
-        "spec": _spec(ingress, hosts, gateways, destinations),
-    }
-
-
-def _spec(
-    ingress: IngressTable, hosts: set[str], gateways: Gateways, destinations: _Destinations
-) -> dict[str, Any]:
-    used: set[str] = set()
-    routes = []
-    for row in ingress.rows:
-        prefixes = authority_prefixes(hosts.intersection(row.hosts))
-        names = gateways[row.visibility]
-        if prefixes and row.routes:
-            used.update(names)
-            routes += [_http(route, prefixes, names, destinations) for route in row.routes]
-    spec: dict[str, Any] = {}
-    if used:
-        spec["gateways"] = sorted(used)
-    if hosts:
-        spec["hosts"] = sorted(hosts)
-    if routes:
-        spec["http"] = routes
-    return spec
-
-
-def authority_prefixes(hosts: Iterable[str]) -> list[str]:
+def authority_prefixes(hosts: Collection[str]) -> list[str]:
     """The authorities to match by prefix: without `.svc.cluster.local`, nor what another covers (istio 4)."""
+    if len(hosts) == 1:
+        return [host.removesuffix(LOCAL_SUFFIX) for host in hosts]
     kept: list[str] = []
     for prefix in sorted({host.removesuffix(LOCAL_SUFFIX) for host in hosts}):
         if not prefix.startswith(tuple(kept)):
@@ -102,60 +77,130 @@ def authority_prefixes(hosts: Iterable[str]) -> list[str]:
     return kept
 
 
-def _http(
-    route: Route, prefixes: list[str], gateways: list[str], destinations: _Destinations
-) -> dict[str, Any]:
-    common: dict[str, Any] = {}
-    if gateways:
-        common["gateways"] = gateways
-    if route.match.headers:
-        common["headers"] = {name: {"exact": value} for name, value in route.match.headers}
-    if route.match.path:
-        common["uri"] = {"prefix": route.match.path}
-    made: dict[str, Any] = {
-        "match": [{"authority": {"prefix": prefix}, **common} for prefix in prefixes],
-        "route": destinations.of(route.splits),
-    }
-    if route.host_rewrite:
-        made["rewrite"] = {"authority": route.host_rewrite}
-    made["retries"] = {}  # turns Istio's own two retries off
-    if route.set_headers:
-        made["headers"] = _set(route.set_headers)
-    return made
+class _Maker:
+    """Makes the VirtualServices of one KIngress, whose rules and routes have most of their parts in common."""
 
+    __slots__ = (
+        "_annotations",
+        "_authorities",
+        "_destinations",
+        "_edits",
+        "_ingress",
+        "_labels",
+        "_matches",
+        "_owners",
+    )
 
-def _set(headers: Headers) -> dict[str, Any]:
-    return {"request": {"set": dict(headers)}}
+    def __init__(self, ingress: IngressTable) -> None:
+        origin = ingress.origin
+        self._ingress = ingress
+        kept = {key: origin.labels[key] for key in KEPT_LABELS if key in origin.labels}
+        self._labels = {**kept, INGRESS_LABEL: origin.name}
+        self._annotations = dict(origin.annotations)
+        self._owners = [owner(origin)]
+        self._authorities: dict[tuple[str, ...], list[dict[str, str]]] = {}
+        self._matches: dict[RouteMatch, dict[str, Any]] = {}
+        self._edits: dict[Headers, dict[str, Any]] = {}
+        self._destinations: dict[int, list[dict[str, Any]]] = {}
 
-
-class _Destinations:
-    """Destinations of splits; routes of one KIngress mostly share theirs."""
-
-    def __init__(self) -> None:
-        self._made: dict[int, tuple[tuple[Split, ...], list[dict[str, Any]]]] = {}
-
-    def of(self, splits: tuple[Split, ...]) -> list[dict[str, Any]]:
-        """The `route` list of a route with these splits. Shared: not to be changed."""
-        known = self._made.get(id(splits))
-        if known is None:
-            known = self._made[id(splits)] = (splits, [_destination(split) for split in splits])
-        return known[1]
-
-
-def _destination(split: Split) -> dict[str, Any]:
-    where = split.destination
-    number = port_number(where.port)
-    made: dict[str, Any] = {
-        "destination": {
-            "host": f"{where.service}.{where.namespace}{LOCAL_SUFFIX}",
-            "port": {"number": number} if number else {},
+    def virtual_service(self, suffix: str, hosts: set[str], gateways: Gateways) -> dict[str, Any]:
+        """One VirtualService for `hosts`, those in no form that a rule has included."""
+        origin = self._ingress.origin
+        metadata: dict[str, Any] = {
+            "name": child_name(origin.name, suffix),
+            "namespace": origin.namespace,
+            "labels": self._labels,
         }
-    }
-    if split.weight:
-        made["weight"] = split.weight
-    if split.set_headers:
-        made["headers"] = _set(split.set_headers)
-    return made
+        if self._annotations:
+            metadata["annotations"] = self._annotations
+        metadata["ownerReferences"] = self._owners
+        return {
+            "apiVersion": "networking.istio.io/v1beta1",
+            "kind": "VirtualService",
+            "metadata": metadata,
+            "spec": self._spec(hosts, gateways),
+        }
+
+    def _spec(self, hosts: set[str], gateways: Gateways) -> dict[str, Any]:
+        used: set[str] = set()
+        http: list[dict[str, Any]] = []
+        for row in self._ingress.rows:
+            authorities = self._authorities_of(row, hosts)
+            if authorities and row.routes:
+                names = gateways[row.visibility]
+                used.update(names)
+                http += [self._http(route, authorities, names) for route in row.routes]
+        spec: dict[str, Any] = {}
+        if used:
+            spec["gateways"] = sorted(used)
+        if hosts:
+            spec["hosts"] = sorted(hosts)
+        if http:
+            spec["http"] = http
+        return spec
+
+    def _authorities_of(self, row: VirtualHost, hosts: set[str]) -> list[dict[str, str]]:
+        """The authority matches of a rule in a VirtualService for `hosts`."""
+        shown = tuple([host for host in row.hosts if host in hosts])
+        found = self._authorities.get(shown)
+        if found is None:
+            found = self._authorities[shown] = [{"prefix": p} for p in authority_prefixes(shown)]
+        return found
+
+    def _http(self, route: Route, authorities: list[dict[str, str]], gateways: list[str]) -> dict[str, Any]:
+        rest = self._match(route.match)
+        if gateways:
+            match = [{"authority": authority, "gateways": gateways, **rest} for authority in authorities]
+        else:
+            match = [{"authority": authority, **rest} for authority in authorities]
+        made: dict[str, Any] = {"match": match, "route": self._destinations_of(route.splits)}
+        if route.host_rewrite:
+            made["rewrite"] = {"authority": route.host_rewrite}
+        made["retries"] = NO_RETRIES
+        if route.set_headers:
+            made["headers"] = self._set(route.set_headers)
+        return made
+
+    def _match(self, match: RouteMatch) -> dict[str, Any]:
+        """What a match asks for besides authority and gateways."""
+        if not match.headers and not match.path:
+            return {}
+        found = self._matches.get(match)
+        if found is None:
+            found = self._matches[match] = {}
+            if match.headers:
+                found["headers"] = {name: {"exact": value} for name, value in match.headers}
+            if match.path:
+                found["uri"] = {"prefix": match.path}
+        return found
+
+    def _set(self, headers: Headers) -> dict[str, Any]:
+        found = self._edits.get(headers)
+        if found is None:
+            found = self._edits[headers] = {"request": {"set": dict(headers)}}
+        return found
+
+    def _destinations_of(self, splits: tuple[Split, ...]) -> list[dict[str, Any]]:
+        """The `route` list of a route; routes with equal splits share them (`passes.rows`)."""
+        found = self._destinations.get(id(splits))
+        if found is None:
+            found = self._destinations[id(splits)] = [self._destination(split) for split in splits]
+        return found
+
+    def _destination(self, split: Split) -> dict[str, Any]:
+        where = split.destination
+        number = port_number(where.port)
+        made: dict[str, Any] = {
+            "destination": {
+                "host": f"{where.service}.{where.namespace}{LOCAL_SUFFIX}",
+                "port": {"number": number} if number else {},
+            }
+        }
+        if split.weight:
+            made["weight"] = split.weight
+        if split.set_headers:
+            made["headers"] = self._set(split.set_headers)
+        return made
 
 
 def port_number(port: int | str) -> int:
