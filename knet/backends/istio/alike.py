@@ -7,7 +7,7 @@ from itertools import pairwise
 from knet.backends.istio.settings import Settings
 from knet.backends.istio.virtualservices import LOCAL_SUFFIX, authority_prefixes
 from knet.routing.order import effective
-from knet.routing.passes.hosts import expand
+from knet.routing.passes.hosts import expand, routable
 from knet.routing.passes.rows import REDIRECTED
 from knet.routing.table import IngressTable, RoutingTable, VirtualHost, Visibility
 
@@ -37,15 +37,15 @@ def _hosts_are_its_own(ingress: IngressTable, table: RoutingTable) -> bool:
     """Owners are kept by normal names, so hosts with capitals or ports are nobody's as written."""
     owners, key = table.owners, ingress.key
     for row in ingress.rows:
-        hosts = row.hosts
+        visibility, hosts = row.visibility, row.hosts
         for host in hosts:
-            if owners.get((row.visibility, host)) != key:
+            if owners.get((visibility, host)) != key:
                 return False
-            forms = expand(host)
-            if len(forms) == 1:
-                if forms[0] != host:
+            if host.endswith(".cluster.local"):
+                forms = expand(host)
+                if len(forms) < 2 or not set(forms).issubset(hosts):
                     return False
-            elif not forms or not set(forms).issubset(hosts):
+            elif not routable(host):
                 return False
     return True
 

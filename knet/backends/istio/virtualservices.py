@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from knet.model.kingress import API_VERSION, KIND
@@ -37,21 +37,18 @@ def make_virtual_services(ingress: IngressTable, gateways: Gateways) -> list[dic
     `gateways` are qualified names by visibility, sorted. Equal parts are made once and shared: what comes
     back is not to be changed.
     """
-    written = {host for row in ingress.rows for host in row.hosts}
-    local = {host for host in written if host.endswith(LOCAL_SUFFIX)}
+    forms = {host: expand(host) for row in ingress.rows for host in row.hosts}
+    local = {host for host in forms if host.endswith(LOCAL_SUFFIX)}
     maker = _Maker(ingress)
     made = []
     if local:
-        hosts = _forms(local) if gateways[Visibility.INTERNAL] else local
+        hosts = {form for host in local for form in forms[host]} if gateways[Visibility.INTERNAL] else local
         if hosts:
             made.append(maker.virtual_service("-mesh", hosts, MESH_ONLY))
     if any(gateways.values()):
-        made.append(maker.virtual_service("-ingress", _forms(written), gateways))
+        hosts = {form for found in forms.values() for form in found}
+        made.append(maker.virtual_service("-ingress", hosts, gateways))
     return made
-
-
-def _forms(hosts: Iterable[str]) -> set[str]:
-    return {form for host in hosts for form in expand(host)}
 
 
 def owner(origin: Origin) -> dict[str, Any]:
@@ -99,7 +96,7 @@ class _Maker:
         self._annotations = dict(origin.annotations)
         self._owners = [owner(origin)]
         self._authorities: dict[tuple[str, ...], list[dict[str, str]]] = {}
-        self._matches: dict[RouteMatch, dict[str, Any]] = {}
+        self._matches: dict[int, dict[str, Any]] = {}
         self._edits: dict[Headers, dict[str, Any]] = {}
         self._destinations: dict[int, list[dict[str, Any]]] = {}
 
@@ -165,9 +162,9 @@ class _Maker:
         """What a match asks for besides authority and gateways."""
         if not match.headers and not match.path:
             return {}
-        found = self._matches.get(match)
+        found = self._matches.get(id(match))
         if found is None:
-            found = self._matches[match] = {}
+            found = self._matches[id(match)] = {}
             if match.headers:
                 found["headers"] = {name: {"exact": value} for name, value in match.headers}
             if match.path:
