@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
@@ -62,6 +63,7 @@ class Load:
         self.result = Result()
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
         self._stopped = asyncio.Event()
+        self._moved = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Load:
@@ -75,6 +77,18 @@ class Load:
         for _, writer in self._idle:
             writer.close()
 
+    async def until(self, condition: Callable[[Result], object], within: float = 60) -> None:
+        """Waits until the result meets a condition. Raises TimeoutError."""
+        async with asyncio.timeout(within):
+            while not condition(self.result):
+                self._moved.clear()
+                await self._moved.wait()
+
+    async def more(self, count: int) -> None:
+        """Waits until `count` more requests have been answered."""
+        target = len(self.result.latencies) + count
+        await self.until(lambda result: len(result.latencies) >= target)
+
     async def _run(self) -> None:
         start = time.perf_counter()
         async with asyncio.TaskGroup() as group:
@@ -85,7 +99,7 @@ class Load:
                         return
                 if self._stopped.is_set():
                     return
-                group.create_task(self._one(self.hosts[i % len(self.hosts)], due))
+                group.create_task(self._counted(self.hosts[i % len(self.hosts)], due))
 
     async def _stops(self, within: float) -> bool:
         try:
@@ -93,6 +107,10 @@ class Load:
         except TimeoutError:
             return False
         return True
+
+    async def _counted(self, host: str, due: float) -> None:
+        await self._one(host, due)
+        self._moved.set()
 
     async def _one(self, host: str, due: float) -> None:
         fresh = not self._idle

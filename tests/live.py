@@ -69,6 +69,8 @@ class EnvoyGateway:
         self.client = client
         self.plane = Plane(backend, lambda s: replace(s, addresses=(LOOPBACK,), ports=ports))
         self.objects: dict[Ref, Any] = {}
+        self.envoy: Envoy | None = None
+        self.xds_port = 0
         self.server.publish(self.plane.load(World()).snapshot)
 
     async def apply(self, *objects: dict[str, Any], ready: bool = True) -> None:
@@ -166,10 +168,11 @@ async def envoy_gateway(folder: Path, concurrency: int = 1) -> AsyncIterator[Env
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
     async with httpx.AsyncClient(verify=False, timeout=60, limits=limits, trust_env=False) as client:
         gateway = EnvoyGateway(server, ports, client)
+        gateway.envoy, gateway.xds_port = envoy, xds
         await envoy.start()
         try:
             await envoy.ready()
             yield gateway
         finally:
             await envoy.stop()
-            await server.stop()
+            await gateway.server.stop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from knet.model import core, kingress
-from strategies import key_pair
+from strategies import key_pair, make_pair
 from support import CLASSES
 
 NAMESPACE = "default"
@@ -71,9 +71,10 @@ def external_name(name: str, target: str, port: int) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
 
 
-def secret(name: str, *hosts: str) -> dict[str, Any]:
-    """A TLS Secret with a self-signed certificate for `hosts`."""
-    chain, key = key_pair("-".join((name, *hosts)), hosts)
+def secret(name: str, *hosts: str, rsa: bool = False, fresh: bool = False) -> dict[str, Any]:
+    """A TLS Secret with a self-signed certificate for `hosts` (ECDSA unless `rsa`; `fresh`: a new one)."""
+    known = "-".join((name, *hosts))
+    chain, key = make_pair(known, hosts, rsa=rsa) if fresh or rsa else key_pair(known, hosts)
     return {
         "apiVersion": "v1",
         "kind": "Secret",

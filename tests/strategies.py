@@ -204,19 +204,21 @@ _PAIRS: dict[str, tuple[str, str]] = {}
 def key_pair(name: str, hosts: tuple[str, ...] = EXTERNAL_HOSTS) -> tuple[str, str]:
     """A self-signed (chain PEM, key PEM) for `hosts`, made once for each name in a test run."""
     if name not in _PAIRS:
-        _PAIRS[name] = _make_pair(name, hosts)
+        _PAIRS[name] = make_pair(name, hosts)
     return _PAIRS[name]
 
 
-def _make_pair(name: str, hosts: tuple[str, ...]) -> tuple[str, str]:
+def make_pair(name: str, hosts: tuple[str, ...], *, rsa: bool = False) -> tuple[str, str]:
+    """A new self-signed (chain PEM, key PEM): ECDSA P-256, or RSA 2048."""
     import datetime as dt
 
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric import rsa as rsa_keys
     from cryptography.x509.oid import NameOID
 
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = rsa_keys.generate_private_key(65537, 2048) if rsa else ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     certificate = (
