@@ -102,7 +102,7 @@ def _unserved_host(case: Case) -> Finding:
     if written != written.lower():
         said = f"{written} has capitals, and Istio compares the authority as it is written"
         return checks.ISTIO_UNSERVED, said, place, "write it in lower case"
-    return checks.ISTIO_UNSERVED, f"{written} is taken literally", place, f"write {case.name}"
+    return checks.ISTIO_UNSERVED, f"{written} is not served: {case.found.by}", place, ""
 
 
 def _taken_otherwise(case: Case) -> Finding:
@@ -129,7 +129,7 @@ def _taken_otherwise(case: Case) -> Finding:
 
 def _not_written(case: Case) -> Finding:
     """A name that no rule of this gateway has."""
-    hint = "write all forms of the host, or claim them nowhere else"
+    hint = "write all forms of the host"
     place = _place(case)
     inner = [h for row in case.ingress.rows if row.visibility is INT for h in row.hosts]
     if case.request.visibility is EXT and any(case.name in expand(h) for h in inner):
