@@ -69,18 +69,16 @@ def rebuild(
     """The table after a change of the KIngresses `changed`, at the cost of those.
 
     They were made, edited or deleted in `world`, or Services, endpoints or Secrets that they refer to
-    were: what all other KIngresses refer to is taken from `table` as it is.
+    were: what all other KIngresses refer to is taken from `table` as it is. What is new comes last in the
+    mappings; putting it into its place among 10,000 would cost ten times the rest.
     """
     changed = sorted(set(changed))
-    tables = dict(table.ingresses)
+    made: dict[Key, IngressTable | None] = {}
     for key in changed:
         ingress = world.ingresses.get(key)
-        if ingress is None or (ingress_class is not None and ingress.ingress_class != ingress_class):
-            tables.pop(key, None)
-        else:
-            tables[key] = build_ingress(ingress)
-    if any(key in tables and key not in table.ingresses for key in changed):
-        tables = dict(sorted(tables.items()))
+        ours = ingress is not None and ingress_class in (None, ingress.ingress_class)
+        made[key] = build_ingress(ingress) if ingress is not None and ours else None
+    tables = _replaced(table.ingresses, made)
     owners, contested = conflicts.rearbitrate(table.owners, table.contested, table.ingresses, tables, changed)
     same = contested is table.contested
     users = _users(table, tables, changed)
@@ -194,5 +192,4 @@ def _replaced(old: Mapping[Key, T], made: Mapping[Key, T | None]) -> Mapping[Key
             new.pop(key, None)
         else:
             new[key] = value
-    added = any(value is not None and key not in old for key, value in made.items())
-    return dict(sorted(new.items())) if added else new
+    return new
