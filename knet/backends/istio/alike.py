@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from knet.backends.istio.secrets import certificates
 from knet.backends.istio.settings import Settings
 from knet.backends.istio.virtualservices import LOCAL_SUFFIX, authority_prefixes
 from knet.routing.order import effective
 from knet.routing.passes.hosts import expand, routable
 from knet.routing.passes.rows import REDIRECTED
+from knet.routing.passes.tls import select
 from knet.routing.table import IngressTable, RoutingTable, VirtualHost, Visibility
 
 EXT, INT = Visibility.EXTERNAL, Visibility.INTERNAL
@@ -17,20 +19,46 @@ EXT, INT = Visibility.EXTERNAL, Visibility.INTERNAL
 def surely_alike(ingress: IngressTable, table: RoutingTable, settings: Settings) -> bool:
     """False where a request might be decided differently; `differences` then looks for one.
 
-    What it takes: no Gateways of its own, separate gateways outside and inside, hosts that are its own
-    and written in all their forms, routes in the order in which they should win, and no authority that
-    takes another rule's hosts by prefix.
+    What it takes: separate gateways outside and inside, hosts that are its own and written in all their
+    forms, routes in the order in which they should win, no authority that takes another rule's hosts by
+    prefix, and the same hosts with https.
     """
-    if ingress.tls or ingress.http_option == REDIRECTED:
-        return False
     outside, inside = (settings.chosen(v, ingress.origin.labels) for v in (EXT, INT))
     if not outside or not inside or not {g.key for g in outside}.isdisjoint(g.key for g in inside):
         return False
+    if ingress.http_option == REDIRECTED and not all(_takes_all(row) for row in ingress.rows):
+        return False
     return (
-        _hosts_are_its_own(ingress, table)
+        (not ingress.tls or _same_https(ingress, table))
+        and _hosts_are_its_own(ingress, table)
         and all(_in_order(row) for row in ingress.rows)
         and _prefixes_take_nothing_else(ingress)
     )
+
+
+def _takes_all(row: VirtualHost) -> bool:
+    """Whether a route takes every request: those are redirected anyway, whether one does or not."""
+    return row.visibility is INT or any(
+        route.match.path in ("", "/") and not route.match.headers for route in row.routes
+    )
+
+
+def _same_https(ingress: IngressTable, table: RoutingTable) -> bool:
+    """Whether Istio's TLS servers, which for wildcard certificates have their names, cover the same hosts."""
+    if next(select(ingress.rows, ingress.tls, INT), None):
+        return False
+    found = certificates(table, ingress, EXT)
+    if not found.plain and not found.wildcard:
+        return True
+    servers = {h for entry in found.entries for h in entry.hosts}
+    wanted = {h for _, entry in select(ingress.rows, ingress.tls, EXT) for h in entry.hosts}
+    given = servers.union(*(held.dns_names for held in found.wildcard.values()))
+    hosts = {h for row in ingress.rows if row.visibility is EXT for h in row.hosts}
+    return bool(ingress.http_option) and all(_covered(h, wanted) == _covered(h, given) for h in hosts)
+
+
+def _covered(host: str, names: set[str]) -> bool:
+    return host in names or any(name[:2] == "*." and host.endswith(name[1:]) for name in names)
 
 
 def _hosts_are_its_own(ingress: IngressTable, table: RoutingTable) -> bool:

@@ -83,7 +83,10 @@ def _cases(
             if not ingress.tls and same in asked and table.owners.get((visibility, name)) == ingress.key:
                 continue
             asked.add(same)
-            for request in witnesses.requests(rows, name, visibility, schemes):
+            enough: set[tuple[int, str]] = set()
+            for request, subject in witnesses.requests(rows, name, visibility, schemes):
+                if (id(subject), request.scheme) in enough:
+                    continue
                 wanted, found = match.decide(table, request), decide(objects, shared, request)
                 # of a host that another KIngress owns, only what Istio would have this one take
                 taken_by_other = wanted.ingress not in (None, ingress.key)
@@ -91,6 +94,8 @@ def _cases(
                     continue
                 if not found.agrees(of_decision(wanted)):
                     yield Case(ingress, settings, request, wanted, found)
+                    if subject is not None and wanted.route is subject:
+                        enough.add((id(subject), request.scheme))
 
 
 def _is_anyhow_unserved(table: RoutingTable, name: str) -> bool:

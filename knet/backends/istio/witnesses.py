@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from knet.backends.istio.virtualservices import authority_prefixes
 from knet.routing.match import Request
+from knet.routing.order import effective
 from knet.routing.passes.hosts import expand, normal
 from knet.routing.table import Headers, IngressTable, Route, VirtualHost, Visibility
 
@@ -40,34 +41,56 @@ def rows_taking(ingress: IngressTable, name: str) -> list[VirtualHost]:
 
 def requests(
     rows: Iterable[VirtualHost], name: str, visibility: Visibility, schemes: Iterable[str]
-) -> Iterator[Request]:
-    """The requests for a name that are worth asking, given the rules that may take it."""
-    routes = [route for row in rows for route in row.routes]
-    conditions = dict.fromkeys([("/", ()), *map(_least, routes), *_both(routes)])
+) -> Iterator[tuple[Request, Route | None]]:
+    """The requests for a name that are worth asking, given the rules that may take it.
+
+    With each the route that it is about: who knows enough of that one need not ask more.
+    """
+    given = list(rows)
+    about: dict[tuple[str, Headers], Route | None] = {("/", ()): None}
+    for route in (route for row in given for route in row.routes):
+        about.setdefault(_least(route), route)
+    for condition, route in _both(given, name):
+        about.setdefault(condition, route)
     for scheme in schemes:
-        for path, headers in conditions:
-            yield Request(name, path, headers, scheme, visibility)
+        for (path, headers), subject in about.items():
+            yield Request(name, path, headers, scheme, visibility), subject
 
 
 def _least(route: Route) -> tuple[str, Headers]:
     return route.match.path or "/", tuple((n, v or ANY_VALUE) for n, v in route.match.headers)
 
 
-def _both(routes: list[Route]) -> Iterator[tuple[str, Headers]]:
-    """For any two routes that can meet, the least that satisfies both.
+def _both(rows: list[VirtualHost], name: str) -> Iterator[tuple[tuple[str, Headers], Route]]:
+    """For any two routes of which the one may be taken for the other, the least that satisfies both.
 
-    Probe copies are left out: among themselves they are ordered as what they are copies of.
+    Two routes that everyone takes alike, in the order in which they stand, are not. Probe copies are
+    left out: among themselves they are ordered as what they are copies of.
     """
-    written = [route for route in routes if not route.probe]
+    written = [route for row in rows for route in row.routes if not route.probe]
+    ranks = {id(route): rank for rank, route in enumerate(effective(written))}
+    own = {id(route) for row in rows if any(normal(h) == name for h in row.hosts) for route in row.routes}
+    odd = [id(r) not in own or any(not value for _, value in r.match.headers) for r in written]
     for i, later in enumerate(written):
         path, headers = _least(later)
-        for earlier in written[:i]:
+        for j, earlier in enumerate(written[:i]):
+            if not (odd[i] or odd[j] or ranks[id(later)] < ranks[id(earlier)]) or _same(later, earlier):
+                continue
             other_path, other_headers = _least(earlier)
             longer, shorter = max(path, other_path, key=len), min(path, other_path, key=len)
             if longer.startswith(shorter):
                 merged = _merged(headers, other_headers)
                 if merged is not None:
-                    yield longer, merged
+                    yield (longer, merged), later
+
+
+def _same(a: Route, b: Route) -> bool:
+    return (a.splits, a.set_headers, a.host_rewrite, a.redirect) == (
+        b.splits,
+        b.set_headers,
+        b.host_rewrite,
+        b.redirect,
+    )
 
 
 def _merged(ours: Headers, others: Headers) -> Headers | None:
