@@ -15,6 +15,8 @@ def child_name(parent: str, suffix: str) -> str:
     facts/translation.md part 1, Common 6; facts/serving.md 46. Byte lengths, as in Go.
     """
     name = parent + suffix
+    if len(name) <= MAX and name.isascii():
+        return name
     if len(parent.encode()) <= MAX - len(suffix.encode()):
         return name
     if len(suffix.encode()) < MAX - _MD5:
