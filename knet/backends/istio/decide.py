@@ -72,22 +72,22 @@ def _covers(pattern: str, host: str) -> bool:
 
 
 def _route(routes: list[dict[str, Any]], gateways: set[str], request: Request, name: str) -> Decided | None:
+    headers, path = combined(request), bare_path(request)
+
+    def takes(match: dict[str, Any]) -> bool:
+        named = match.get("gateways")
+        return (
+            request.host.startswith(match.get("authority", {}).get("prefix", ""))
+            and (named is None or not gateways.isdisjoint(named))
+            and path.startswith(match.get("uri", {}).get("prefix", ""))
+            and all(headers.get(n.lower()) == m["exact"] for n, m in match.get("headers", {}).items())
+        )
+
     for i, route in enumerate(routes):
         matches = route.get("match", [])
-        if not matches or any(_takes(m, gateways, request) for m in matches):
+        if not matches or any(map(takes, matches)):
             return _forward(route, f"{name} http[{i}]")
     return None
-
-
-def _takes(match: dict[str, Any], gateways: set[str], request: Request) -> bool:
-    headers = combined(request)
-    named = match.get("gateways")
-    return (
-        (named is None or not gateways.isdisjoint(named))
-        and request.host.startswith(match.get("authority", {}).get("prefix", ""))
-        and bare_path(request).startswith(match.get("uri", {}).get("prefix", ""))
-        and all(headers.get(n.lower()) == m["exact"] for n, m in match.get("headers", {}).items())
-    )
 
 
 def _forward(route: dict[str, Any], by: str) -> Decided:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from knet import checks
-from knet.backends.decided import NOBODY, of_decision
+from knet.backends.decided import NOBODY, Decided, of_decision
 from knet.backends.istio import witnesses
 from knet.backends.istio.alike import surely_alike
 from knet.backends.istio.decide import decide
@@ -21,7 +21,7 @@ from knet.errors import Diagnostic, ObjectRef
 from knet.model.kingress import KIND
 from knet.routing import match
 from knet.routing.order import rows_of
-from knet.routing.table import IngressTable, RoutingTable, Visibility
+from knet.routing.table import IngressTable, RoutingTable, VirtualHost, Visibility
 
 EXT, INT = Visibility.EXTERNAL, Visibility.INTERNAL
 
@@ -70,32 +70,46 @@ def _wildcards(ingress: IngressTable) -> Iterator[Finding]:
 def _cases(
     ingress: IngressTable, table: RoutingTable, settings: Settings, objects: list[dict[str, Any]]
 ) -> Iterator[Case]:
-    """The requests that are decided differently."""
+    """The requests that are decided differently; of a gateway that is not there, one says all."""
     schemes = ("http", "https") if ingress.tls else ("http",)
-    asked: set[Any] = set()
     for visibility in Visibility:
         shared = {g.qualified for g in settings.gateways.get(visibility, ())}
-        for name in witnesses.names(ingress):
-            if visibility is INT and _is_anyhow_unserved(table, name):
-                continue
-            rows = witnesses.rows_taking(ingress, name)
-            same = (visibility, tuple(row.rule for row in rows), _written_in(ingress, name))
-            if not ingress.tls and same in asked and table.owners.get((visibility, name)) == ingress.key:
-                continue
-            asked.add(same)
+        for name, rows in _asked(ingress, table, visibility):
+            case = None
             enough: set[tuple[int, str]] = set()
             for request, subject in witnesses.requests(rows, name, visibility, schemes):
                 if (id(subject), request.scheme) in enough:
                     continue
                 wanted, found = match.decide(table, request), decide(objects, shared, request)
-                # of a host that another KIngress owns, only what Istio would have this one take
-                taken_by_other = wanted.ingress not in (None, ingress.key)
-                if taken_by_other and found.outcome in NOBODY:
-                    continue
-                if not found.agrees(of_decision(wanted)):
-                    yield Case(ingress, settings, request, wanted, found)
+                if _differ(ingress, wanted, found):
+                    case = Case(ingress, settings, request, wanted, found)
+                    yield case
                     if subject is not None and wanted.route is subject:
                         enough.add((id(subject), request.scheme))
+            if case and not case.has_gateway:
+                break
+
+
+def _asked(
+    ingress: IngressTable, table: RoutingTable, visibility: Visibility
+) -> Iterator[tuple[str, list[VirtualHost]]]:
+    """The names to ask for, with the rules that may take them; of names that are treated alike, one."""
+    asked: set[Any] = set()
+    for name in witnesses.names(ingress):
+        if visibility is INT and _is_anyhow_unserved(table, name):
+            continue
+        rows = witnesses.rows_taking(ingress, name)
+        same = (tuple(row.rule for row in rows), tuple(row.rule for row in rows if name in row.hosts))
+        alike = same in asked and table.owners.get((visibility, name)) == ingress.key
+        if ingress.tls or not alike:
+            asked.add(same)
+            yield name, rows
+
+
+def _differ(ingress: IngressTable, wanted: match.Decision, found: Decided) -> bool:
+    """Of a host that another KIngress owns, only what Istio would have this one take counts."""
+    taken_by_other = wanted.ingress not in (None, ingress.key)
+    return not (taken_by_other and found.outcome in NOBODY) and not found.agrees(of_decision(wanted))
 
 
 def _is_anyhow_unserved(table: RoutingTable, name: str) -> bool:
@@ -103,7 +117,3 @@ def _is_anyhow_unserved(table: RoutingTable, name: str) -> bool:
     owner = table.owners.get((INT, name))
     rows = rows_of(table.ingresses[owner], INT, name) if owner else []
     return any(row.visibility is EXT for row in rows)
-
-
-def _written_in(ingress: IngressTable, name: str) -> tuple[int, ...]:
-    return tuple(row.rule for row in ingress.rows if name in row.hosts)
