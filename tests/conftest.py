@@ -6,6 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# what every run can afford; `--hypothesis-profile=deep` looks for longer
+settings.register_profile("quick", max_examples=40, deadline=None)
+settings.register_profile("deep", max_examples=2000, deadline=None)
+settings.load_profile("quick")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
