@@ -65,3 +65,8 @@ def golden_env(gateway: str, variant: str = "") -> str:
 def golden_output(path: str) -> Any:
     """The JSON of a reference output, `path` below `$KNET_GOLDEN`."""
     return json.loads((GOLDEN / path).read_text())
+
+
+def golden_input_json(path: str) -> Any:
+    """The JSON of a reference input, `path` below `$KNET_GOLDEN`."""
+    return golden_output(path)
