@@ -49,7 +49,10 @@ _DURATIONS = frozenset(
 def _parser(name: str, kind: str) -> Callable[[str], Any]:
     if name in _DURATIONS:
         return go.duration
-    return {"bool": go.boolean, "float": go.number, "int": go.integer, "str": str}[kind]
+    parsers: dict[str, Callable[[str], Any]] = {
+        "bool": go.boolean, "float": go.number, "int": go.integer, "str": str,
+    }  # fmt: skip
+    return parsers[kind]
 
 
 def parse(data: Mapping[str, str]) -> Config:
