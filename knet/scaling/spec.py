@@ -85,8 +85,7 @@ def make_spec(pa: PodAutoscaler, config: Config, service: str) -> Spec:
     """The spec of a PodAutoscaler; `service` is its metrics Service (scraped unless TBC is -1, fact 9)."""
     metric = pa.value("metric") or "concurrency"
     target, total = targets(pa, config, metric)
-    tbc = _or(_read(pa, "target-burst-capacity", go.number), config.target_burst_capacity)
-    stable = _or(_read(pa, "window", go.duration), config.stable_window)
+    tbc, stable = tbc_of(pa, config), window_of(pa, config)
     share = _or(_read(pa, "panic-window-percentage", go.number), config.panic_window_percentage)
     threshold = _or(_read(pa, "panic-threshold-percentage", go.number), config.panic_threshold_percentage)
     delay = _or(_read(pa, "scale-down-delay", go.duration), config.scale_down_delay)
@@ -110,6 +109,18 @@ def make_spec(pa: PodAutoscaler, config: Config, service: str) -> Spec:
         "" if tbc == -1 else service,
         ALGORITHM_ALIASES.get(algorithm, algorithm),
     )
+
+
+def tbc_of(pa: PodAutoscaler, config: Config) -> float:
+    """Target burst capacity; -1 keeps the activator in the path always."""
+    value: float = _or(_read(pa, "target-burst-capacity", go.number), config.target_burst_capacity)
+    return value
+
+
+def window_of(pa: PodAutoscaler, config: Config) -> int:
+    """The stable window in ns."""
+    value: int = _or(_read(pa, "window", go.duration), config.stable_window)
+    return value
 
 
 def _or(value: Any, default: Any) -> Any:
