@@ -51,7 +51,8 @@ class Observed:
 @dataclass(frozen=True, slots=True)
 class Scale:
     """`want` pods; `apply` says whether the Deployment is to be changed now; `again_ms` when to look
-    again (None: no need); `probe_later` asks for probing in the background."""
+    again (None: no need); `probe_later` asks for probing in the background.
+    """
 
     want: int
     apply: bool
@@ -78,7 +79,8 @@ def progress_deadline(pa: PodAutoscaler, default_ms: int) -> int:
 
 def needs_probe(want: int, pa: PodAutoscaler, config: Config, observed: Observed) -> bool:
     """Whether `scale` will look at the probe: only an inactive revision going to zero whose traffic does
-    not always pass the activator is asked (fact 26)."""
+    not always pass the activator is asked (fact 26).
+    """
     return (
         want >= 0
         and _bounded(want, pa, config, observed) == 0
