@@ -8,7 +8,7 @@ from fractions import Fraction
 
 SECOND = 1_000_000_000
 
-_UNITS = {
+UNITS = {
     "ns": 1,
     "us": 1_000,
     "µs": 1_000,
@@ -29,7 +29,7 @@ def parse(text: str) -> int:
         return 0
     if len(text) > 100 or not _WHOLE.fullmatch(text):
         raise ValueError(f'invalid duration "{text}"')
-    total = sum(int(Fraction(number) * _UNITS[unit]) for number, unit in _PART.findall(text))
+    total = sum(int(Fraction(number) * UNITS[unit]) for number, unit in _PART.findall(text))
     if total > _MAX:
         raise ValueError(f'invalid duration "{text}"')
     return -total if text[0] == "-" else total

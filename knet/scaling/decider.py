@@ -1,0 +1,164 @@
+"""The KPA's decision over all revisions in one pass (facts 11 to 19 of shared/facts/serving.md).
+
+`Deciders` holds the state of many deciders as arrays; `decide` takes the window averages and the ready
+pod counts of one tick. Times are milliseconds since any fixed origin (int64).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from knet.scaling.windows import NEVER, Bools, Floats, Ints
+
+TICK_S = 2
+NOT_FOUND = -1
+"""A ready count for an object that does not exist: taken as 0 pods (fact 11)."""
+UNKNOWN = -2
+"""A ready count where counting failed: the decision is not valid (fact 11)."""
+
+INT32 = np.iinfo(np.int32)
+
+
+@dataclass(frozen=True, slots=True)
+class Specs:
+    """What each decider is told, by row: DeciderSpec in columns (facts 20 to 22).
+
+    `stable_window_ms` and `scale_down_delay_ms` are milliseconds, rates and thresholds ratios.
+    """
+
+    max_scale_up_rate: Floats
+    max_scale_down_rate: Floats
+    target_value: Floats
+    total_value: Floats
+    target_burst_capacity: Floats
+    panic_threshold: Floats
+    stable_window_ms: Ints
+    scale_down_delay_ms: Ints
+    initial_scale: Ints
+    activation_scale: Ints
+    reachable: Bools
+
+    @classmethod
+    def of(cls, rows: list[dict[str, Any]]) -> Specs:
+        """Columns from one mapping for each row, keyed by the field names."""
+        kinds: dict[str, Any] = {"Floats": np.float64, "Ints": np.int64, "Bools": np.bool_}
+        return cls(*(np.array([r[f.name] for r in rows], dtype=kinds[str(f.type)]) for f in fields(cls)))
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """One tick's results by row: `valid` False leaves everything as it was."""
+
+    valid: Bools
+    desired: Ints
+    excess_burst_capacity: Ints
+    panicking: Bools
+
+
+def initial_excess(specs: Specs) -> Ints:
+    """Excess burst capacity before the first decision (fact 19): TBC for -1 and 0, else from the scale."""
+    tbc = specs.target_burst_capacity
+    known = np.trunc(specs.initial_scale * specs.total_value - tbc)
+    result: Ints = np.where((tbc == -1) | (tbc == 0), tbc, known).astype(np.int64)
+    return result
+
+
+class Delays:
+    """For each row the largest decision of its scale-down delay (fact 17): buckets of two seconds."""
+
+    def __init__(self, delay_ms: Ints) -> None:
+        self.n: Ints = -(-delay_ms // (TICK_S * 1000))
+        longest = int(self.n.max(initial=0))
+        self.values: Ints = np.zeros((len(delay_ms), longest), np.int64)
+        self.stamps: Ints = np.full((len(delay_ms), longest), NEVER)
+
+    def largest(self, desired: Ints, now_ms: int, where: Bools) -> Ints:
+        """`desired` raised to the largest recorded within the delay, and recorded, for rows of `where`."""
+        rows = np.flatnonzero(where & (self.n > 0))
+        result = desired.copy()
+        if not len(rows):
+            return result
+        bucket = now_ms // 1000 // TICK_S
+        slots = bucket % self.n[rows]
+        fresh = self.stamps[rows, slots] != bucket
+        kept = np.where(fresh, desired[rows], np.maximum(self.values[rows, slots], desired[rows]))
+        self.values[rows, slots] = kept
+        self.stamps[rows, slots] = bucket
+        live = self.stamps[rows] > (bucket - self.n[rows])[:, None]
+        result[rows] = np.where(live, self.values[rows], 0).max(axis=1)
+        return result
+
+
+class Deciders:
+    """The state of `len(ready)` deciders, made when their revisions had `ready` pods at `now_ms`.
+
+    More than one ready pod starts in panic, so that a restart of the autoscaler never scales down at
+    once (fact 14).
+    """
+
+    def __init__(self, specs: Specs, ready: Ints, now_ms: int) -> None:
+        self.specs = specs
+        self.panic_since: Ints = np.where(ready > 1, now_ms, NEVER)
+        self.most_in_panic: Ints = np.where(ready > 0, ready, 0)
+        self.delays = Delays(specs.scale_down_delay_ms)
+
+    def decide(self, stable: Floats, panic: Floats, known: Bools, ready: Ints, now_ms: int) -> Decisions:
+        """Decisions from the averages of both windows. `known`: there is data; `ready`: pods or `UNKNOWN`.
+
+        Rows that are not valid keep their state.
+        """
+        s = self.specs
+        valid = known & (ready != UNKNOWN)
+        ready = np.where(ready == NOT_FOUND, 0, ready)
+        pods = np.maximum(ready, 1)
+        _, lifted_stable = self._counts(stable, pods)
+        want_panic, lifted_panic = self._counts(panic, pods)
+        over = want_panic / pods >= s.panic_threshold
+        self._panic(valid, over, now_ms)
+        panicking = self.panic_since != NEVER
+        most = np.maximum(lifted_stable, lifted_panic)
+        self.most_in_panic = np.where(
+            valid & panicking, np.maximum(self.most_in_panic, most), self.most_in_panic
+        )
+        desired = np.where(panicking, self.most_in_panic, lifted_stable)
+        desired = self.delays.largest(desired, now_ms, valid & s.reachable)
+        return Decisions(valid, desired, self._excess(panic, ready), panicking)
+
+    def _counts(self, value: Floats, pods: Ints) -> tuple[Floats, Ints]:
+        """(unclamped pods, pods within the rates and the activation scale) for one average."""
+        s = self.specs
+        raw = np.ceil(value / s.target_value)
+        up = np.ceil(s.max_scale_up_rate * pods)
+        down = np.where(s.reachable, np.floor(pods / s.max_scale_down_rate), 0.0)
+        clamped = np.minimum(np.maximum(raw, down), up)
+        lift = (s.activation_scale > 1) & (raw > 0) & (clamped < s.activation_scale)
+        return raw, np.where(lift, s.activation_scale, clamped).astype(np.int64)
+
+    def _panic(self, valid: Bools, over: Bools, now_ms: int) -> None:
+        """Enters, extends or leaves panic (fact 13: leaving needs strictly more than the window)."""
+        idle = (self.panic_since != NEVER) & (self.panic_since + self.specs.stable_window_ms < now_ms)
+        leaves = valid & ~over & idle
+        self.most_in_panic = np.where(leaves, 0, self.most_in_panic)
+        self.panic_since = np.where(valid & over, now_ms, np.where(leaves, NEVER, self.panic_since))
+
+    def _excess(self, panic: Floats, ready: Ints) -> Ints:
+        """Excess burst capacity (fact 18)."""
+        s = self.specs
+        tbc = s.target_burst_capacity
+        left = np.clip(np.floor(ready * s.total_value - tbc - panic), INT32.min, INT32.max)
+        result: Ints = np.where(tbc == 0, 0, np.where(tbc > 0, left, -1)).astype(np.int64)
+        return result
+
+
+def number_of_activators(
+    ready: npt.ArrayLike, tbc: npt.ArrayLike, total: npt.ArrayLike, capacity: npt.ArrayLike
+) -> Ints:
+    """How many activators a revision's subset has (fact 29): at least 2, exactly 2 with TBC 0."""
+    burst = np.asarray(tbc, np.float64)
+    needed = np.ceil((np.asarray(ready) * np.asarray(total) + np.maximum(burst, 0)) / np.asarray(capacity))
+    result: Ints = np.where(burst == 0, 2, np.maximum(needed, 2)).astype(np.int64)
+    return result
