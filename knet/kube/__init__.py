@@ -1,0 +1,1 @@
+"""The shell to any Kubernetes API: client, informer, work queue, apply, election."""

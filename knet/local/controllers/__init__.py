@@ -1,0 +1,1 @@
+"""Controllers of Kubernetes that others rely on, on any API."""

@@ -1,0 +1,1 @@
+"""Pods as processes: what a kubelet does, without containers."""
