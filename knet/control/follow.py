@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from knet.errors import Diagnostic, Severity
 from knet.files import Cache, Composed, File, Loaded, compose, locate, resolve
 from knet.files.load import assemble
 from knet.files.sources import GIT, STDIN
+from knet.routing.build import in_bulk
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,10 @@ class Reader:
         it counts.
         """
         files, unreadable = resolve(self.inputs)
+        with in_bulk(len(files)):
+            return self._read(files, unreadable, jobs)
+
+    def _read(self, files: Sequence[File], unreadable: Iterable[Diagnostic], jobs: int | None) -> Reading:
         written = assemble(files, unreadable, jobs=jobs, cache=self._cache)
         bad = {d.source.file for d in written.diagnostics if d.severity is Severity.ERROR and d.source}
         stale = tuple(f.name for f in files if f.name in bad and f.name in self._good)

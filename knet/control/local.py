@@ -92,10 +92,10 @@ class Local:
         async with AsyncExitStack() as stack:
             port = await self._gateway.server.start(self._wanted.xds, self._wanted.tls)
             stack.push_async_callback(self._gateway.close)
-            self._serve(reading)
-            if self._wanted.envoy is not None:
+            if self._wanted.envoy is not None:  # it comes up while the first snapshot is made
                 self._envoy = await self._start_envoy(self._wanted.envoy, port)
                 stack.push_async_callback(self._envoy.stop)
+            self._serve(reading)
             stack.callback(await self._answer_status())
             self._voice.started({"xds": port, "http": self._wanted.http, "https": self._wanted.https})
             following = asyncio.create_task(self._follow()) if self._wanted.watch else None

@@ -14,7 +14,7 @@ from typing import Any
 from knet.backends.api import Backend, Rendered
 from knet.envoy.snapshot import SECTIONS, Ref, Snapshot
 from knet.errors import Diagnostic
-from knet.routing.build import build, destinations, rebuild
+from knet.routing.build import build, destinations, in_bulk, rebuild
 from knet.routing.passes.conflicts import claims
 from knet.routing.table import IngressTable, Key, RoutingTable
 from knet.routing.world import World
@@ -51,13 +51,14 @@ class Plane:
     snapshot: Snapshot = field(default_factory=Snapshot)
     _settings: Any = None
     _uses: dict[Key, Uses] = field(default_factory=dict)
-    _users: Counter[Name] = field(default_factory=Counter)
+    _users: dict[str, Counter[str]] = field(default_factory=lambda: {s: Counter() for s in SECTIONS})
     _own: frozenset[Name] = frozenset()
 
     def load(self, world: World) -> Update:
         """Everything anew. What served before and cannot be rendered now is kept."""
-        self.table = build(world, self.backend.ingress_class)
-        return self._publish(world, None)
+        with in_bulk(len(world.ingresses)):
+            self.table = build(world, self.backend.ingress_class)
+            return self._publish(world, None)
 
     def update(self, world: World, changed: Iterable[Key]) -> Update:
         """The next snapshot after the KIngresses `changed` were made, edited or deleted.
@@ -97,7 +98,7 @@ class Plane:
             problems = ()
         self.world = world
         rendered = self.backend.render(self.table, self._settings, keys)
-        kept = rendered.left_out & frozenset(self._uses) & frozenset(self.table.ingresses)
+        kept = frozenset(k for k in rendered.left_out if k in self._uses and k in self.table.ingresses)
         self.snapshot = self.snapshot.apply(self._changes(rendered, keys - kept))
         found = (*problems, *self.table.diagnostics, *rendered.diagnostics)
         return Update(self.snapshot, keys - kept, kept, found)
@@ -110,18 +111,22 @@ class Plane:
             gone += _names(self._uses.pop(key, {}))
             if key in rendered.uses:
                 self._uses[key] = rendered.uses[key]
-                self._users.update(_names(rendered.uses[key]))
-        used = {name for key in keys for name in _names(rendered.uses.get(key, {}))}
+                for section, names in rendered.uses[key].items():
+                    self._users[section].update(names)
+        for section, name in gone:
+            self._users[section][name] -= 1
         own = frozenset(
             (section, name)
             for section, found in rendered.resources.items()
             for name in found
-            if (section, name) not in used
+            if not self._users[section][name]
         )
-        self._users.subtract(gone)
         for section, name in {*gone, *(self._own - own)}:
-            if not self._users[section, name] and (section, name) not in own:
-                del self._users[section, name]
+            users = self._users[section]
+            if not users[name]:
+                users.pop(name, None)
+                if (section, name) in own:
+                    continue
                 changes.setdefault(section, {})[name] = None
         self._own = own
         return changes

@@ -40,7 +40,7 @@ class _Waiter:
     blocker: tuple[Gateway, Ref] | None = None
 
     def look(self, moved: Iterable[Ref], connected: Sequence[Gateway]) -> None:
-        """Ends the wait if it is over."""
+        """Ends the wait if it is over. `moved`: those of the wanted resources that were heard of."""
         if self.future.done():
             return
         nodes = tuple(gateway.node for gateway in connected)
@@ -53,7 +53,6 @@ class _Waiter:
         return {
             (gateway.node, ref): refusal
             for ref in moved
-            if ref in self.wanted
             for gateway in connected
             if (refusal := gateway.session.refusal(ref)) and refusal.version == self.wanted[ref]
         }
@@ -77,14 +76,15 @@ class Waiters:
 
     def __init__(self) -> None:
         self._all: dict[_Waiter, None] = {}
-        self._by_ref: dict[Ref, dict[_Waiter, None]] = {}
+        # most resources have one waiter, and of those there may be 150,000
+        self._by_ref: dict[Ref, _Waiter | dict[_Waiter, None]] = {}
 
     async def wait(self, wanted: Mapping[Ref, str], gateways: int, connected: Sequence[Gateway]) -> Outcome:
         """Waits for every connected gateway, and at least `gateways`. Cancelled by `cancel`."""
         waiter = _Waiter(wanted, gateways, asyncio.get_running_loop().create_future())
         self._all[waiter] = None
         for ref in wanted:
-            self._by_ref.setdefault(ref, {})[waiter] = None
+            self._note(ref, waiter)
         try:
             waiter.look(wanted, connected)
             return await waiter.future
@@ -95,9 +95,12 @@ class Waiters:
         """Some resources were acknowledged, dropped or refused."""
         if not self._all:
             return
-        touched = {waiter: None for ref in moved for waiter in self._by_ref.get(ref, ())}
-        for waiter in touched:
-            waiter.look(moved, connected)
+        touched: dict[_Waiter, list[Ref]] = {}
+        for ref in moved:
+            for waiter in self._of(ref):
+                touched.setdefault(waiter, []).append(ref)
+        for waiter, refs in touched.items():
+            waiter.look(refs, connected)
 
     def check_all(self, connected: Sequence[Gateway]) -> None:
         """A gateway came or went."""
@@ -109,10 +112,22 @@ class Waiters:
         for waiter in self._all:
             waiter.future.cancel()
 
+    def _note(self, ref: Ref, waiter: _Waiter) -> None:
+        found = self._by_ref.setdefault(ref, waiter)
+        if isinstance(found, dict):
+            found[waiter] = None
+        elif found is not waiter:
+            self._by_ref[ref] = {found: None, waiter: None}
+
+    def _of(self, ref: Ref) -> Iterable[_Waiter]:
+        found = self._by_ref.get(ref, {})
+        return found if isinstance(found, dict) else (found,)
+
     def _drop(self, waiter: _Waiter) -> None:
         self._all.pop(waiter, None)
         for ref in waiter.wanted:
             left = self._by_ref[ref]
-            left.pop(waiter, None)
-            if not left:
+            if isinstance(left, dict):
+                left.pop(waiter, None)
+            if not left or left is waiter:
                 del self._by_ref[ref]

@@ -152,6 +152,7 @@ class Session:
         flight: Flight = {}
         if most == 0:
             return flight
+        self._needs.look_anew()
         for name in names:
             verdict = self._judge(sub, name)
             if verdict is not _Verdict.NOTHING:

@@ -17,6 +17,11 @@ class Needs:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._subscriptions = client.subscriptions
+        self._known: dict[Ref, set[Ref]] = {}
+
+    def look_anew(self) -> None:
+        """What the client has may have changed: what was found out about RouteConfigurations is forgotten."""
+        self._known.clear()
 
     def missing(self, snapshot: Snapshot, type_url: str, want: Resource) -> set[Ref]:
         """Everything that stands between `want` and the client, directly or through what it names."""
@@ -25,7 +30,9 @@ class Needs:
             if ref[0] == CLUSTER:
                 found |= self._cold(snapshot, ref)
             elif ref[0] == ROUTE and type_url == SCOPE:
-                found |= self._undeliverable(snapshot, ref)
+                if ref not in self._known:  # ten scopes of a KIngress, one after the other, ask the same
+                    self._known[ref] = self._undeliverable(snapshot, ref)
+                found |= self._known[ref]
         return found
 
     def has(self, ref: Ref) -> bool:

@@ -106,7 +106,7 @@ class Snapshot:
             differing = made.setdefault(url, {})
             have = self._resources[url]
             for name, body in bodies.items():
-                old = have.get(name)
+                old = have.get(name) if have else None
                 if (old.body if old else None) != body:
                     differing[name] = None if body is None else resource(url, name, body)
         return self._with({url: differing for url, differing in made.items() if differing})
@@ -131,12 +131,16 @@ class Snapshot:
         made._predecessor = self._identity
         counts: dict[Ref, int] = {}
         for url, found in changes.items():
+            have = self._resources[url]
             for name, new in found.items():
-                _count(counts, self._resources[url].get(name), -1)
+                if have:
+                    _count(counts, have.get(name), -1)
                 _count(counts, new, 1)
-        users = {ref: self._users.get(ref, 0) + by for ref, by in counts.items()}
-        made._users = self._users.updated({ref: number or None for ref, number in users.items()})
-        touched = users.keys() | made.changed
+        before = self._users
+        users = {ref: before.get(ref, 0) + by for ref, by in counts.items()} if before else counts
+        made._users = before.updated({ref: number or None for ref, number in users.items()})
+        # who names a resource changed, or it went itself: it may be missing now, or no longer
+        touched = users.keys() | (made.changed if before else ())
         broken = {r for r in touched if made._users.get(r) and made.get(*r) is None}
         made._dangling = (self._dangling - touched) | broken
         return made

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from math import isqrt
-from typing import Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast, overload
 
 K = TypeVar("K")
 V = TypeVar("V")
+T = TypeVar("T")
 
 _GONE: Final = object()
 _SMALLEST_LIMIT = 64
@@ -32,6 +33,8 @@ class Layered(Mapping[K, V], Generic[K, V]):
         """The next version: `changes` set keys, or remove them where the value is None."""
         if not changes:
             return self
+        if len(changes) > self._limit():
+            return self._anew(changes)
         made: Layered[K, V] = Layered.__new__(type(self))
         made._base, made._over, made._size = self._base, self._over.copy(), self._size
         for key, value in changes.items():
@@ -42,8 +45,23 @@ class Layered(Mapping[K, V], Generic[K, V]):
                 made._over[key] = _GONE
             else:
                 made._over.pop(key, None)
-        if len(made._over) > max(_SMALLEST_LIMIT, 4 * isqrt(len(made._base))):
+        if len(made._over) > self._limit():
             made._base, made._over = dict(made.items()), {}
+        return made
+
+    def _limit(self) -> int:
+        return max(_SMALLEST_LIMIT, 4 * isqrt(len(self._base)))
+
+    def _anew(self, changes: Mapping[K, V | None]) -> Layered[K, V]:
+        """`updated` for so many changes that the two dicts would be merged anyway."""
+        base = self._base.copy() if not self._over else dict(self.items())
+        for key, value in changes.items():
+            if value is None:
+                base.pop(key, None)
+            else:
+                base[key] = value
+        made: Layered[K, V] = Layered.__new__(type(self))
+        made._base, made._over, made._size = base, {}, len(base)
         return made
 
     def __getitem__(self, key: K) -> V:
@@ -53,6 +71,19 @@ class Layered(Mapping[K, V], Generic[K, V]):
         if found is _GONE:
             raise KeyError(key)
         return cast("V", found)
+
+    @overload
+    def get(self, key: K, default: None = None, /) -> V | None: ...
+    @overload
+    def get(self, key: K, default: V | T, /) -> V | T: ...
+
+    def get(self, key: K, default: Any = None, /) -> Any:
+        """As of any mapping; written out because a session asks a million times while a gateway loads."""
+        if self._over:
+            found = self._over.get(key, self)
+            if found is not self:
+                return default if found is _GONE else found
+        return self._base.get(key, default)
 
     def __contains__(self, key: object) -> bool:
         found = self._over.get(cast("K", key), self)

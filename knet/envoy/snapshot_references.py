@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from envoy.config.cluster.v3 import cluster_pb2
@@ -30,7 +31,8 @@ def references(type_url: str, name: str, body: bytes) -> tuple[Ref, ...]:
         message = message_type.FromString(body)
     except DecodeError as error:
         raise ValueError(f"{name} is not a {type_url.rpartition('.')[2]}: {error}") from error
-    return tuple(dict.fromkeys(read(message)))
+    found = read(message)
+    return found if isinstance(found, tuple) else tuple(dict.fromkeys(found))
 
 
 def _cluster(cluster: Any) -> Iterator[Ref]:
@@ -41,11 +43,16 @@ def _cluster(cluster: Any) -> Iterator[Ref]:
         yield from _socket(match.transport_socket, tls_pb2.UpstreamTlsContext)
 
 
-def _scope(scope: Any) -> Iterator[Ref]:
-    if scope.route_configuration_name:
-        yield ROUTE, scope.route_configuration_name
-    if scope.HasField("route_configuration"):
-        yield from _routes(scope.route_configuration)
+@lru_cache(256)
+def _leads_to(route_configuration: str) -> tuple[Ref, ...]:
+    """What the scopes of one KIngress, which come one after the other, all name."""
+    return ((ROUTE, route_configuration),)
+
+
+def _scope(scope: Any) -> Iterable[Ref]:
+    if name := scope.route_configuration_name:  # the two exclude one another
+        return _leads_to(name)
+    return _routes(scope.route_configuration)
 
 
 def _routes(configuration: Any) -> Iterator[Ref]:
@@ -108,7 +115,7 @@ def _socket(socket: Any, context_type: Any) -> Iterator[Ref]:
             yield SECRET, config.name
 
 
-_READERS: dict[str, tuple[Any, Callable[[Any], Iterator[Ref]]]] = {
+_READERS: dict[str, tuple[Any, Callable[[Any], Iterable[Ref]]]] = {
     CLUSTER: (cluster_pb2.Cluster, _cluster),
     LISTENER: (listener_pb2.Listener, _listener),
     SCOPE: (scoped_route_pb2.ScopedRouteConfiguration, _scope),

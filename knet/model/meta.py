@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -25,9 +25,16 @@ class Model(BaseModel):
         object.__delattr__(self, "__dict__")
         put = object.__setattr__
         for name, value in values.items():
-            put(self, name, value)
+            put(self, name, value if value or type(value) is not dict else _NOTHING)
         put(self, "__pydantic_fields_set__", _NOBODY_ASKS)
 
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Itself: nothing in it changes. pydantic copies every default that is a model so."""
+        return self
+
+
+_NOTHING: dict[str, Any] = {}
+"""Shared by all models too: of five mappings that an object may have, four are empty."""
 
 _NOBODY_ASKS: set[str] = set()
 """Shared by all models: nothing here depends on whether a default was written down."""

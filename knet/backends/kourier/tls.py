@@ -21,6 +21,8 @@ def chains(table: RoutingTable, visibility: Visibility) -> tuple[tuple[Chain, ..
     first entry wins. That backends come and go changes nothing here: a listener that changes drains its
     connections.
     """
+    if not table.certificates:
+        return (), []  # nothing to serve TLS with: 10,000 KIngresses need not be asked at every step
     names: dict[str, tuple[Key, Key]] = {}
     problems: list[Diagnostic] = []
     for ingress in sorted((t for t in table.ingresses.values() if t.tls), key=seniority):

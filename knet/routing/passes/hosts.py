@@ -14,6 +14,8 @@ _WORD = re.compile("[-:-\U0010ffff]")
 def normal(host: str) -> str:
     """A host as requests are matched: lower case, without port and without trailing dot."""
     name = host.lower()
+    if name == host:
+        name = host  # one text instead of two, 80,000 times
     if name.startswith("["):
         return name.partition("]")[0] + "]"
     if ":" in name:

@@ -32,7 +32,7 @@ def test_stats_that_20000_clusters_can_bear():
     assert made.deferred_stat_options.enable_deferred_creation_stats
     assert made.stats_flush_on_admin
     patterns = made.stats_config.stats_matcher.exclusion_list.patterns
-    assert [p.contains for p in patterns] == [".rds.", ".scoped_rds."]
+    assert [p.contains for p in patterns] == [".rds.", ".scoped_rds.", "/"]
 
 
 def test_admin_is_on_loopback_unless_it_is_a_file():
