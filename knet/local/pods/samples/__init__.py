@@ -1,0 +1,1 @@
+"""Programs that knet brings along as images."""

@@ -1,0 +1,129 @@
+"""Places of pods: namespaces with addresses where the machine allows, free ports elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import socket
+
+import pytest
+
+from knet.local.pods import modes
+from knet.local.pods.network import HostPorts, Namespaces, NetworkError, candidates
+from knet.local.pods.process import run
+from unit.local_pods.pods import eventually
+
+ENV = {"PATH": os.environ["PATH"]}
+
+
+@pytest.fixture
+async def namespaces(tmp_path):
+    found = await modes.probe(ENV, str(tmp_path))
+    if found.namespaces is None:
+        pytest.skip(found.no_namespaces)
+    yield found.namespaces
+    await found.namespaces.stop()
+
+
+async def test_ports_are_free_and_differ():
+    network = HostPorts()
+    first = await network.make("a", [8080, 9090], {})
+    second = await network.make("b", [8080], {})
+    ports = [*first.sandbox.ports.values(), *second.sandbox.ports.values()]
+    assert len(set(ports)) == 3
+    assert first.sandbox.ip == "127.0.0.1"
+
+
+async def test_a_port_that_is_in_use_is_passed_over():
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        port = taken.getsockname()[1]
+        network = HostPorts(port, port + 5)
+        for name in "abcd":
+            assert port not in (await network.make(name, [80], {})).sandbox.ports.values()
+
+
+async def test_a_pod_keeps_its_ports_over_a_restart_of_knet():
+    free = (await HostPorts().make("a", [80], {})).sandbox.ports[80]
+    network = HostPorts()
+    assert (await network.make("a", [80], {80: free})).sandbox.ports == {80: free}
+    assert (await network.make("b", [80], {80: free})).sandbox.ports != {80: free}
+
+
+async def test_no_port_left():
+    free = (await HostPorts().make("x", [80], {})).sandbox.ports[80]
+    network = HostPorts(free, free)
+    await network.make("a", [80], {})
+    with pytest.raises(NetworkError, match="no free port"):
+        await network.make("b", [80], {})
+
+
+def test_nodes_prefer_different_subnets():
+    assert next(candidates("a")) != next(candidates("b"))
+    assert len(set(itertools.islice(candidates("a"), 5000))) == 2048
+
+
+async def test_a_pod_has_an_address_that_the_host_reaches(namespaces):
+    place = await namespaces.make("u", (), {})
+    script = (
+        "import socket; s = socket.create_server(('0.0.0.0', 8080)); c, a = s.accept(); c.send(a[0].encode())"
+    )
+    serving = asyncio.create_task(run((*place.enter, "python3", "-c", script), env=ENV, seconds=10))
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                reader, writer = await asyncio.open_connection(place.sandbox.ip, 8080)
+                break
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.01)
+    assert (await reader.read()).decode() == namespaces.host_ip == place.sandbox.host_ip
+    writer.close()
+    assert (await serving).code == 0
+
+
+async def test_pods_reach_one_another_and_the_host(namespaces):
+    one, two = [await namespaces.make(uid, (), {}) for uid in "ab"]
+    script = (
+        "import socket, sys; s = socket.create_server(('0.0.0.0', 8080)); print(1, flush=True); s.accept()"
+    )
+    ask = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)"
+    serving = asyncio.create_task(run((*one.enter, "python3", "-c", script), env=ENV, seconds=10))
+    async with asyncio.timeout(10):
+        asking = (*two.enter, "python3", "-c", ask, one.sandbox.ip, "8080")
+        while (await run(asking, env=ENV, seconds=9)).code:
+            pass
+    await serving
+    with socket.create_server((namespaces.host_ip, 0)) as listener:
+        port = str(listener.getsockname()[1])
+        done = await run((*one.enter, "python3", "-c", ask, namespaces.host_ip, port), env=ENV, seconds=9)
+        assert done.code == 0, done.text
+
+
+async def test_addresses_come_back_and_devices_go(namespaces):
+    place = await namespaces.make("u", (), {})
+    device = f"knet{int.from_bytes(socket.inet_aton(place.sandbox.ip)):x}"
+    assert device in dict(socket.if_nameindex()).values()
+    await namespaces.remove("u")
+    await eventually(lambda: device not in dict(socket.if_nameindex()).values())
+    assert (await namespaces.make("v", (), {})).sandbox.ip == place.sandbox.ip
+
+
+async def test_two_nodes_keep_apart(namespaces, tmp_path):
+    other = Namespaces(ENV, str(tmp_path))
+    try:
+        assert other.host_ip != namespaces.host_ip
+    finally:
+        await other.stop()
+
+
+async def test_what_a_machine_lacks_is_said(tmp_path):
+    (tmp_path / "bin").mkdir()
+    found = await modes.probe({"PATH": str(tmp_path / "bin")}, "x")
+    assert found.namespaces is None
+    assert found.host_ip == "127.0.0.1"
+    text = "\n".join(found.lines())
+    assert "install iproute2" in text
+    assert "install bubblewrap" in text
+    shared = await modes.probe(ENV, "x", host_network=True)
+    assert "as asked for" in shared.lines()[0]
