@@ -145,7 +145,7 @@ def breaks_a_server_name(static: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("broken", "said"),
     [
-        (breaks_a_route, "Only unique values for domains"),
+        (breaks_a_route, "Only a single wildcard domain"),
         (breaks_a_cluster, "unknown"),
         (breaks_a_secret, "key"),
         (breaks_an_endpoint, "malformed IP address"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from evaluators.envoy import service_of
+from evaluators.envoy import service_of, virtual_host
 from golden_kourier import CASES, load
 from support import needs_golden
 
@@ -194,7 +194,9 @@ def test_authorisation_is_told_the_same(case: str, variant: str) -> None:
 def our_host(documents: dict[str, Any], side: str, name: str) -> dict[str, Any]:
     scope = by_name(documents["scopedRoutes"])[f"{side}|{name.lower()}"]
     config = by_name(documents["routes"])[scope["routeConfigurationName"]]
-    return next(h for h in config["virtualHosts"] if name.lower() in h["domains"])
+    found = virtual_host(config, name)
+    assert found is not None
+    return found
 
 
 @needs_golden

@@ -29,7 +29,8 @@ class VirtualHosts:
         """The virtual hosts of a KIngress, from rows and the hosts that they serve.
 
         Rows mostly differ in nothing but their hosts (outer and local names of one Route): these become
-        one virtual host, and the whole a third of the size.
+        one virtual host, and the whole a third of the size. A virtual host that is alone takes any host:
+        the scopes let no others come here, and a canary step carries no list of hosts.
         """
         builder = _IngressHosts(self, ingress)
         alike: dict[object, tuple[Sequence[VirtualHost], list[str]]] = {}
@@ -37,7 +38,8 @@ class VirtualHosts:
             meaning = builder.meaning(rows)
             known = alike.get(meaning)
             alike[meaning] = (known[0], known[1] + hosts) if known else (rows, hosts)
-        return [builder.virtual_host(sorted(hosts), rows) for rows, hosts in alike.values()]
+        alone = len(alike) == 1
+        return [builder.virtual_host(sorted(hosts), rows, alone) for rows, hosts in alike.values()]
 
     def match(self, wanted: RouteMatch) -> bytes:
         found = self.matches.get(wanted)
@@ -65,7 +67,7 @@ class _IngressHosts:
         ]
         return (*parts, rows[0].visibility if self._shared.authz else None)
 
-    def virtual_host(self, hosts: list[str], rows: Sequence[VirtualHost]) -> bytes:
+    def virtual_host(self, hosts: list[str], rows: Sequence[VirtualHost], alone: bool) -> bytes:
         """The virtual host of some hosts that have the same rows.
 
         Where every route is a redirect and some route takes any request, Envoy's require_tls says it all;
@@ -81,7 +83,8 @@ class _IngressHosts:
                 made.append(build.redirect(plain))
             made.append(self._forward(route))
         authz = self._context(rows[0]) if self._shared.authz else b""
-        return build.virtual_host(hosts, made, tls_only=everywhere, authz=authz)
+        domains = [build.ANY_HOST] if alone else hosts
+        return build.virtual_host(hosts[0], domains, made, tls_only=everywhere, authz=authz)
 
     def _is_challenge(self, route: Route) -> bool:
         return self._shared.authz and route.match.path.startswith(ACME_PREFIX)

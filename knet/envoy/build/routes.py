@@ -23,6 +23,9 @@ from knet.envoy.build.wire import embed, pack, serialize, tag, text
 
 Headers = tuple[tuple[str, str], ...]
 
+ANY_HOST = "*"
+"""The domain of a virtual host that takes every request of its RouteConfiguration."""
+
 _CONFIG_NAME = tag(route_pb2.RouteConfiguration, "name")
 _CONFIG_HOST = tag(route_pb2.RouteConfiguration, "virtual_hosts")
 _CONFIG_TAIL = serialize(
@@ -123,15 +126,19 @@ def redirect(matched: bytes) -> bytes:
 
 
 def virtual_host(
-    domains: Iterable[str], routes: Iterable[bytes], *, tls_only: bool = False, authz: bytes = b""
+    name: str,
+    domains: Iterable[str],
+    routes: Iterable[bytes],
+    *,
+    tls_only: bool = False,
+    authz: bytes = b"",
 ) -> bytes:
-    """A VirtualHost, named after its first domain. `tls_only` redirects plain http, whatever the path.
+    """A VirtualHost. `tls_only` redirects plain http, whatever the path.
 
     `authz` is from `authz_context`.
     """
-    names = list(domains)
-    parts = [text(_HOST_NAME, names[0])]
-    parts += [text(_HOST_DOMAIN, name) for name in names]
+    parts = [text(_HOST_NAME, name)]
+    parts += [text(_HOST_DOMAIN, domain) for domain in domains]
     parts += [embed(_HOST_ROUTE, route) for route in routes]
     if tls_only:
         parts.append(_HOST_TLS_ONLY)

@@ -36,7 +36,9 @@ def test_a_route_reads_back():
 
 
 def test_a_configuration_reads_back():
-    host = routes.virtual_host(["a.com", "b.com"], [routes.redirect(routes.match("", ()))], tls_only=True)
+    host = routes.virtual_host(
+        "a.com", ["a.com", "b.com"], [routes.redirect(routes.match("", ()))], tls_only=True
+    )
     made = route_pb2.RouteConfiguration.FromString(routes.route_configuration("rc/a/b", [host]))
     assert made.name == "rc/a/b"
     assert made.ignore_port_in_host_matching
