@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from zlib import crc32
 
 from knet import checks
 from knet.errors import Diagnostic, ObjectRef, Severity, Source, errors
 from knet.files import kinds, parallel, place, typed
 from knet.files.place import Place
 from knet.files.read import DUPLICATE_KEY, NOT_AN_OBJECT, SYNTAX, Fault, Item
-from knet.files.sources import File, resolve
+from knet.files.sources import File, make_file, resolve
 from knet.model import validation
 from knet.model.kingress import KIngress
 from knet.routing.build import in_bulk
@@ -38,6 +39,10 @@ class Entry:
 
 
 NOWHERE = Source("")
+
+BIG = 1_000_000
+DOCUMENTS = 64
+"""A file of `BIG` bytes is read in parts of so many documents on average."""
 
 
 class Cache:
@@ -131,7 +136,10 @@ def assemble(
 def _fill(cache: Cache, files: Sequence[File], jobs: int | None, progress: Progress | None) -> None:
     """Reads the contents that the cache has not seen."""
     new = {f.digest: f for f in files if f.digest not in cache.entries}
-    todo = list(new.values())
+    parts = {digest: tuple(_parts(file)) for digest, file in new.items()}
+    todo = list(
+        {p.digest: p for found in parts.values() for _, p in found if p.digest not in cache.entries}.values()
+    )
     total, done = sum(len(f.content) for f in todo), 0
 
     def hear(size: int) -> None:
@@ -142,6 +150,33 @@ def _fill(cache: Cache, files: Sequence[File], jobs: int | None, progress: Progr
 
     for file, entries in zip(todo, parallel.read_all(todo, _entry, jobs, hear), strict=True):
         cache.entries[file.digest] = entries
+    for digest, found in parts.items():
+        if len(found) > 1:
+            cache.entries[digest] = tuple(
+                replace(e, line=e.line + before) for before, part in found for e in cache.entries[part.digest]
+            )
+
+
+def _parts(file: File) -> Iterator[tuple[int, File]]:
+    """(lines before it, part) of a big file, or the file whole.
+
+    The documents themselves say where it is cut, so that two versions of a file share all parts but those
+    that differ, and a diff reads only these twice.
+    """
+    if len(file.content) < BIG:
+        yield 0, file
+        return
+    held: list[bytes] = []
+    start = 0
+    for before, text in place.split(file.content):
+        if not held:
+            start = before
+        held.append(text)
+        if crc32(text) % DOCUMENTS == 0:
+            yield start, make_file(file.name, b"".join(held), explicit=file.explicit)
+            held = []
+    if held:
+        yield start, make_file(file.name, b"".join(held), explicit=file.explicit)
 
 
 def _entry(item: Item) -> Entry:
