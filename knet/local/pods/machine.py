@@ -33,6 +33,11 @@ class Backoff:
     longest: float = 300.0
     reset: float = 600.0
 
+    @property
+    def pulling(self) -> float:
+        """Seconds for which a failed look for an image shows as ErrImagePull, before it is a back-off."""
+        return min(1.0, self.base / 2)
+
     def pause(self, ends: int) -> float:
         """Seconds to wait after the `ends`-th end in a row."""
         return 0.0 if ends <= 1 else float(min(self.base * 2 ** min(ends - 2, 30), self.longest))

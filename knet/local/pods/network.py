@@ -8,11 +8,13 @@ away: nothing has to be cleaned up, and nothing has a name that could be left be
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import hashlib
 import ipaddress
 import os
 import random
+import secrets
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -100,7 +102,7 @@ class Namespaces:
         self._claim, self._subnet = _claimed(seed)
         self._hosts = self._subnet.hosts()
         self.host_ip = str(next(self._hosts))
-        self._free: list[str] = []
+        self._free: collections.deque[str] = collections.deque()
         self._held: dict[str, tuple[str, Process, int]] = {}
 
     async def start(self) -> None:
@@ -114,12 +116,13 @@ class Namespaces:
 
     async def make(self, uid: str, ports: Sequence[int], kept: Mapping[int, int]) -> Place:
         del ports, kept  # every pod has all ports to itself
-        ip = self._free.pop() if self._free else str(next(self._hosts, ""))
+        # the kernel takes a namespace away some time after its last process: used addresses come last
+        ip = str(next(self._hosts, "")) or (self._free.popleft() if self._free else "")
         if not ip:
             raise NetworkError(f"all addresses of {self._subnet} are taken")
         holder, pipe = await self._hold()
         self._held[uid] = (ip, holder, pipe)
-        device = f"knet{int(ipaddress.ip_address(ip)):x}"
+        device = f"knet{secrets.token_hex(4)}"
         inside = ("nsenter", f"--net=/proc/{holder.pid}/ns/net", "--")
         try:
             await self._ip((), _outside(device, holder.pid, self.host_ip, ip))
@@ -135,7 +138,7 @@ class Namespaces:
             ip, holder, pipe = self._held.pop(uid)
             os.close(pipe)
             await holder.wait()
-            self._free.insert(0, ip)
+            self._free.append(ip)
 
     async def _hold(self) -> tuple[Process, int]:
         """A process in a new namespace, once it is there: it echoes what it is sent."""
@@ -176,7 +179,7 @@ def _outside(device: str, holder: int, host: str, pod: str) -> str:
         f"link add {device} type veth peer name eth0 netns {holder}\n"
         f"addr add {host}/32 dev {device}\n"
         f"link set {device} up\n"
-        f"route add {pod}/32 dev {device} src {host}\n"
+        f"route replace {pod}/32 dev {device} src {host}\n"
     )
 
 

@@ -2,7 +2,8 @@
 
 One thing is ours: until a container first answers, startup and readiness probes look much more often
 than `periodSeconds`, so that a pod is ready when it is and not a period later. What fails meanwhile
-counts once in a period, so that thresholds mean what they mean on a cluster.
+counts once in a period, the first time after a whole one, so that thresholds mean what they mean on a
+cluster.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def after(rules: Rules, course: Course, passed: bool, now: float) -> tuple[Cours
     """The course with one more result at `now` (since the begin), and the seconds to the next."""
     if not passed and rules.eager and not course.answered:
         pause = min((course.pause or rules.eager) * _GROWTH, rules.period)
-        due = course.counted is None or now - course.counted >= rules.period
+        due = now - (rules.delay if course.counted is None else course.counted) >= rules.period
         counted = _count(rules, course, passed, now) if due else course
         return replace(counted, pause=pause), pause
     return replace(_count(rules, course, passed, now), answered=course.answered or passed), rules.period

@@ -10,7 +10,6 @@ from typing import Any
 from knet.local.pods.machine import Backoff, Ended, Problem, Seen, Sights, initialized, outcome, restarts
 from knet.local.pods.spec import Container, Object, Role, containers, moment, stamp, terminating
 
-PULLING = 1.0  # seconds for which a failed look for an image shows as ErrImagePull
 _COMPUTE = ("cpu", "memory")
 
 
@@ -134,7 +133,7 @@ def _state(pod: Object, of: Container, one: Seen, now: float, backoff: Backoff) 
     if one.started is not None:
         return {"running": {"startedAt": stamp(one.started)}}
     if one.problem is not None:
-        return {"waiting": _waiting(one.problem, of, now)}
+        return {"waiting": _waiting(one.problem, of, now - one.problem.tried >= backoff.pulling)}
     if one.ended is None:
         early = any(c.role is not Role.MAIN for c in containers(pod)) and not terminating(pod)
         return {"waiting": {"reason": "PodInitializing" if early else "ContainerCreating"}}
@@ -146,8 +145,8 @@ def _state(pod: Object, of: Container, one: Seen, now: float, backoff: Backoff) 
     return {"terminated": _terminated(one.ended)}
 
 
-def _waiting(problem: Problem, of: Container, now: float) -> dict[str, str]:
-    if problem.reason == "ErrImagePull" and now - problem.tried >= PULLING:
+def _waiting(problem: Problem, of: Container, backing_off: bool) -> dict[str, str]:
+    if problem.reason == "ErrImagePull" and backing_off:
         words = f'Back-off pulling image "{of.spec.get("image", "")}": {problem.message}'
         return {"reason": "ImagePullBackOff", "message": words}
     return {"reason": problem.reason, "message": problem.message}

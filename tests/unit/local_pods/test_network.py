@@ -100,13 +100,22 @@ async def test_pods_reach_one_another_and_the_host(namespaces):
         assert done.code == 0, done.text
 
 
-async def test_addresses_come_back_and_devices_go(namespaces):
+async def test_a_place_goes_with_its_pod(namespaces):
+    before = {name for _, name in socket.if_nameindex()}
     place = await namespaces.make("u", (), {})
-    device = f"knet{int.from_bytes(socket.inet_aton(place.sandbox.ip)):x}"
-    assert device in dict(socket.if_nameindex()).values()
+    [device] = {name for _, name in socket.if_nameindex()} - before
     await namespaces.remove("u")
     await eventually(lambda: device not in dict(socket.if_nameindex()).values())
+    assert (await namespaces.make("v", (), {})).sandbox.ip != place.sandbox.ip
+
+
+async def test_addresses_that_were_used_come_last(namespaces, monkeypatch):
+    place = await namespaces.make("u", (), {})
+    await namespaces.remove("u")
+    monkeypatch.setattr(namespaces, "_hosts", iter(()))
     assert (await namespaces.make("v", (), {})).sandbox.ip == place.sandbox.ip
+    with pytest.raises(NetworkError, match="are taken"):
+        await namespaces.make("w", (), {})
 
 
 async def test_two_nodes_keep_apart(namespaces, tmp_path):

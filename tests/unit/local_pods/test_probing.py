@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 
-import pytest
-
 from knet.local.pods.probing import Course, Rules, after, first
 
 READY = Rules.of("readiness", {"tcpSocket": {}})
@@ -57,8 +55,7 @@ def test_looking_often_does_not_use_up_a_startup_probe():
         now += pause
         found, pause = after(rules, found, False, now)
     assert found.passing is False
-    assert now == pytest.approx(2.0, abs=1.0)
-    assert now >= 2.0
+    assert 3.0 <= now < 6.0
 
 
 def test_several_successes_are_a_period_apart():
