@@ -28,6 +28,7 @@ from knet.envoy.bootstrap import Bootstrap, Tcp
 from knet.envoy.process import Envoy, Options
 from knet.envoy.process_find import find_envoy
 from knet.envoy.server import Server
+from knet.envoy.snapshot import CLUSTER, LISTENER
 from knet.model import core, kingress
 from knet.model.core import EndpointSlice
 from knet.routing.world import World
@@ -82,6 +83,8 @@ class EnvoyGateway:
             for item in made:
                 if isinstance(item, kingress.KIngress):
                     await self.acked(item.key)
+                elif item.kind == "ConfigMap":
+                    await self.settled()
 
     async def delete(self, *objects: dict[str, Any]) -> None:
         """Removes objects, by their kind and name."""
@@ -95,6 +98,9 @@ class EnvoyGateway:
         services = [o.service if isinstance(o, EndpointSlice) else o.key for o in changed]
         keys = {o.key for o in changed if isinstance(o, kingress.KIngress)}
         secrets = [o.key for o in changed if o.kind == "Secret"]
+        if any(o.kind == "ConfigMap" for o in changed):
+            self.server.publish(self.plane.load(_world(self.objects)).snapshot)
+            return
         touched = self.plane.touching(services, secrets)
         self.server.publish(self.plane.update(_world(self.objects), keys | touched).snapshot)
 
@@ -102,6 +108,16 @@ class EnvoyGateway:
         """Waits until every gateway has acknowledged the KIngress as it is now."""
         wanted = self.plane.wanted(key)
         assert wanted, f"{key} is not served: {self.plane.table.diagnostics}"
+        outcome = await asyncio.wait_for(self.server.acked(wanted), 30)
+        assert outcome, outcome
+
+    async def settled(self) -> None:
+        """Waits until every gateway has acknowledged all listeners and clusters as they are now."""
+        wanted = {
+            (url, name): found.version
+            for url in (LISTENER, CLUSTER)
+            for name, found in self.plane.snapshot.of_type(url).items()
+        }
         outcome = await asyncio.wait_for(self.server.acked(wanted), 30)
         assert outcome, outcome
 
@@ -141,11 +157,17 @@ class EnvoyGateway:
         return websockets.connect(f"ws://{host}/", host=address, port=port, proxy=None)
 
     @asynccontextmanager
-    async def grpc_stream(self, authority: str) -> AsyncIterator[Any]:
-        """A bidirectional stream of `apps.GRPC_METHOD`."""
+    async def grpc_stream(self, authority: str, root: bytes | None = None) -> AsyncIterator[Any]:
+        """A bidirectional stream of `apps.GRPC_METHOD`; over TLS if `root` is a certificate to trust."""
         address, port = self.address()
         options = [("grpc.default_authority", authority), ("grpc.use_local_subchannel_pool", 1)]
-        async with grpc.aio.insecure_channel(f"{address}:{port}", options=options) as channel:
+        made = grpc.aio.insecure_channel(f"{address}:{port}", options=options)
+        if root is not None:
+            trusted = grpc.ssl_channel_credentials(root)
+            options.append(("grpc.ssl_target_name_override", authority))
+            target = f"{address}:{self.ports.external_https}"
+            made = grpc.aio.secure_channel(target, trusted, options=options)
+        async with made as channel:
             call = channel.stream_stream(apps.GRPC_METHOD)()
             yield call
             await call.done_writing()

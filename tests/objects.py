@@ -84,5 +84,15 @@ def secret(name: str, *hosts: str, rsa: bool = False, fresh: bool = False) -> di
     }
 
 
+def config_map(name: str, namespace: str = "knative-serving", **data: str) -> dict[str, Any]:
+    """A ConfigMap; `_` in keys stands for `-`."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": namespace},
+        "data": {key.replace("_", "-"): value for key, value in data.items()},
+    }
+
+
 def tls(secret_name: str, *hosts: str) -> dict[str, Any]:
     return {"hosts": list(hosts), "secretName": secret_name, "secretNamespace": NAMESPACE}
