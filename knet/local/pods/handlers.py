@@ -82,7 +82,8 @@ class Handlers:
         if "sleep" in hook:
             await asyncio.sleep(min(float(hook["sleep"]["seconds"]), seconds))
             return ""
-        return (found := await self.probe(hook, target, seconds)).words or ("" if found.passed else "failed")
+        found = await self.probe(hook, target, seconds)
+        return "" if found.passed else found.words or "failed"
 
     async def _http(self, get: Object, target: Target) -> Finding:
         scheme = (get.get("scheme") or "HTTP").lower()

@@ -107,6 +107,12 @@ async def read(path: Path, query: Query, live: LogFile | None = None) -> AsyncIt
             current.close()
 
 
+def last_words(path: Path) -> str:
+    """The end of a log, as much as a termination message may hold (kubelet: 80 lines, 2 KiB)."""
+    lines = collections.deque(_lines(path), maxlen=80)
+    return b"".join(_shown(line, Query()) for line in lines)[-2048:].decode(errors="replace")
+
+
 def _chosen(old: Iterator[bytes], new: Iterator[bytes], query: Query) -> Iterator[bytes]:
     since = _nanoseconds(int(query.since * 1e9)).encode() if query.since is not None else b""
     late = (line for part in (old, new) for line in part if line >= since)
