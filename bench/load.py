@@ -74,8 +74,12 @@ class Load:
         self._stopped.set()
         if self._task:
             await self._task
-        for _, writer in self._idle:
-            writer.close()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Closes what is kept open."""
+        while self._idle:
+            self._idle.pop()[1].close()
 
     async def until(self, condition: Callable[[Result], object], within: float = 60) -> None:
         """Waits until the result meets a condition. Raises TimeoutError."""
@@ -131,7 +135,7 @@ class Load:
             # a kept connection that the server closed meanwhile is the client's own affair: the request
             # goes again on a new one, as every HTTP client does
             if not fresh:
-                self._idle.clear()
+                self._hang_up()
                 self.result.resent += 1
                 await self._one(host, due)
             else:
