@@ -1,0 +1,282 @@
+"""A thin client of any Kubernetes API: raw dicts in and out, aiohttp and orjson in between.
+
+Generated clients list no faster and cost a second of import (shared/practices.md, section 3).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import aiohttp
+
+from knet.kube.connection import Connection
+from knet.kube.errors import Gone, error_in, error_of
+from knet.kube.resources import Resource
+from knet.text import json
+
+Object = dict[str, Any]
+PatchKind = Literal["merge", "json", "strategic"]
+
+_PATCHES = {
+    "merge": "application/merge-patch+json",
+    "json": "application/json-patch+json",
+    "strategic": "application/strategic-merge-patch+json",
+}
+_APPLY = "application/apply-patch+yaml"
+_JSON = {"accept": "application/json"}
+_PATIENCE = aiohttp.ClientTimeout(total=60, sock_connect=10)
+_FOR_EVER = aiohttp.ClientTimeout(total=None, sock_connect=10)
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A collection at one moment."""
+
+    items: list[Object]
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of a watch. `type` is ADDED, MODIFIED, DELETED or BOOKMARK."""
+
+    type: str
+    object: Object
+
+
+class Client:
+    """An async context manager. Everything raises `ApiError` for what the API refuses, and
+    `aiohttp.ClientError` or `TimeoutError` where it cannot be reached.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        connector = aiohttp.TCPConnector(limit=0, ssl=self.connection.ssl or True)
+        self._session = aiohttp.ClientSession(connector=connector, json_serialize=_text)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object:
+        """One object."""
+        return await self._ask("GET", resource.path(namespace, name))
+
+    async def list(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        labels: str = "",
+        fields: str = "",
+        limit: int = 500,
+    ) -> Listed:
+        """All objects, page by page; begins again when the pages' moment is no longer kept."""
+        query = _query(labelSelector=labels, fieldSelector=fields, limit=str(limit))
+        while True:
+            try:
+                return await self._pages(resource.path(namespace), query)
+            except Gone:
+                query.pop("continue", None)
+                query.pop("limit", None)  # in one piece: it cannot grow old on the way
+
+    async def _pages(self, path: str, query: dict[str, str]) -> Listed:
+        items: list[Object] = []
+        while True:
+            page = await self._ask("GET", path, query)
+            items += page.get("items") or ()
+            meta = page.get("metadata") or {}
+            if not meta.get("continue"):
+                return Listed(items, str(meta.get("resourceVersion", "")))
+            query["continue"] = meta["continue"]
+
+    async def watch(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        resource_version: str = "",
+        labels: str = "",
+        fields: str = "",
+    ) -> AsyncIterator[Event]:
+        """What happens from `resource_version` on, until the server ends it.
+
+        Raises Gone where that moment is no longer kept. Close it (`contextlib.aclosing`) to end it.
+        """
+        query = _query(
+            watch="true",
+            allowWatchBookmarks="true",
+            resourceVersion=resource_version,
+            labelSelector=labels,
+            fieldSelector=fields,
+        )
+        async with self._send("GET", resource.path(namespace), query, timeout=_FOR_EVER) as answer:
+            if answer.status >= 400:
+                raise error_of(answer.status, await answer.read())
+            async for line in _lines(answer.content):
+                said = json.loads(line)
+                if said["type"] == "ERROR":
+                    raise error_in(said["object"])
+                yield Event(said["type"], said["object"])
+
+    async def create(
+        self, resource: Resource, body: Object, namespace: str | None = None, *, dry_run: bool = False
+    ) -> Object:
+        """A new object. `namespace` is that of its metadata unless given."""
+        where = namespace or _meta(body).get("namespace") or self._default(resource)
+        return await self._ask("POST", resource.path(where), _dry(dry_run), body)
+
+    async def replace(self, resource: Resource, body: Object, *, subresource: str = "") -> Object:
+        """PUT: the whole object; raises Conflict if it is not at its resourceVersion any longer."""
+        meta = _meta(body)
+        path = resource.path(meta.get("namespace"), meta["name"], subresource)
+        return await self._ask("PUT", path, None, body)
+
+    async def patch(
+        self,
+        resource: Resource,
+        name: str,
+        patch: Any,
+        namespace: str | None = None,
+        *,
+        kind: PatchKind = "merge",
+        subresource: str = "",
+    ) -> Object:
+        """A change of one object."""
+        path = resource.path(namespace, name, subresource)
+        return await self._ask("PATCH", path, None, patch, _PATCHES[kind])
+
+    async def apply(
+        self,
+        resource: Resource,
+        body: Object,
+        *,
+        manager: str = "knet",
+        force: bool = True,
+        subresource: str = "",
+    ) -> Object:
+        """Server-side apply: what `manager` wants of an object; what it no longer names goes."""
+        meta = _meta(body)
+        where = meta.get("namespace") or self._default(resource)
+        query = {"fieldManager": manager, "force": "true" if force else "false"}
+        return await self._ask("PATCH", resource.path(where, meta["name"], subresource), query, body, _APPLY)
+
+    async def delete(
+        self,
+        resource: Resource,
+        name: str,
+        namespace: str | None = None,
+        *,
+        propagation: str | None = None,
+        grace: int | None = None,
+        uid: str | None = None,
+        resource_version: str | None = None,
+    ) -> Object:
+        """Deletes one object, or marks it so; `uid` and `resource_version` are preconditions."""
+        options = {"kind": "DeleteOptions", "apiVersion": "v1"} | _set(
+            propagationPolicy=propagation,
+            gracePeriodSeconds=grace,
+            preconditions=_set(uid=uid, resourceVersion=resource_version) or None,
+        )
+        return await self._ask("DELETE", resource.path(namespace, name), None, options)
+
+    async def delete_collection(
+        self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = ""
+    ) -> Object:
+        """Deletes all that the selectors choose."""
+        query = _query(labelSelector=labels, fieldSelector=fields)
+        return await self._ask("DELETE", resource.path(namespace), query)
+
+    async def raw(self, path: str) -> bytes:
+        """The body of a GET, e.g. of logs or health."""
+        async with self._send("GET", path) as answer:
+            body = await answer.read()
+            if answer.status >= 400:
+                raise error_of(answer.status, body)
+            return body
+
+    def _default(self, resource: Resource) -> str | None:
+        return self.connection.namespace if resource.namespaced else None
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content: str = "application/json",
+    ) -> Object:
+        data = None if body is None else json.dumps(body)
+        async with self._send(method, path, query, data, content) as answer:
+            got = await answer.read()
+            if answer.status >= 400:
+                raise error_of(answer.status, got)
+            made: Object = json.loads(got)
+            return made
+
+    @contextlib.asynccontextmanager
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        data: bytes | None = None,
+        content: str = "application/json",
+        *,
+        timeout: aiohttp.ClientTimeout = _PATIENCE,  # noqa: ASYNC109 - aiohttp's own
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        if self._session is None:
+            raise RuntimeError("use the client as an async context manager")
+        headers = {**_JSON, **await self.connection.headers()}
+        if data is not None:
+            headers["content-type"] = content
+        url = self.connection.url.rstrip("/") + path
+        async with self._session.request(
+            method, url, params=query, data=data, headers=headers, timeout=timeout
+        ) as answer:
+            yield answer
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Lines of any length: aiohttp's own `readline` gives up at 64 kB, a Secret may have a megabyte."""
+    held = bytearray()
+    async for part in content.iter_chunked(_CHUNK):
+        held += part
+        while (end := held.find(b"\n")) >= 0:
+            line = bytes(held[:end])
+            del held[: end + 1]
+            if line.strip():
+                yield line
+
+
+def _text(data: Any) -> str:
+    return json.dumps(data).decode()
+
+
+def _meta(body: Object) -> Object:
+    found: Object = body.get("metadata") or {}
+    return found
+
+
+def _set(**found: Any) -> dict[str, Any]:
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _query(**found: str) -> dict[str, str]:
+    return {key: value for key, value in found.items() if value}
+
+
+def _dry(wanted: bool) -> dict[str, str] | None:
+    return {"dryRun": "All"} if wanted else None
