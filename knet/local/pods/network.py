@@ -89,11 +89,21 @@ class HostPorts:
         return {port for ports in self._taken.values() for port in ports.values()}
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A namespace: who holds it, until the pipe is closed, and the place in it."""
+
+    holder: Process
+    pipe: int
+    place: Place
+
+
 class Namespaces:
     """Pods have namespaces, joined to the host by a veth pair each; the host routes between them.
 
-    `host_ip` is the host's address for pods, there from `start` on. The node's addresses are claimed
-    by a socket, so that several knets on one machine keep apart.
+    `host_ip` is the host's address for pods, there from `start` on. One namespace is always made
+    ahead, so that a pod that comes alone does not wait for it. The node's addresses are claimed by a
+    socket, so that several knets on one machine keep apart.
     """
 
     def __init__(self, environment: Mapping[str, str], seed: str) -> None:
@@ -103,7 +113,8 @@ class Namespaces:
         self._hosts = self._subnet.hosts()
         self.host_ip = str(next(self._hosts))
         self._free: collections.deque[str] = collections.deque()
-        self._held: dict[str, tuple[str, Process, int]] = {}
+        self._held: dict[str, _Held] = {}
+        self._ahead: asyncio.Task[_Held] | None = None
 
     async def start(self) -> None:
         """Makes the node's own end, which keeps `host_ip` alive. Raises NetworkError if this cannot be."""
@@ -111,34 +122,46 @@ class Namespaces:
 
     async def stop(self) -> None:
         """Lets all namespaces go."""
+        if self._ahead is not None:
+            with contextlib.suppress(NetworkError):
+                self._held[" ahead"] = await self._ahead
         await asyncio.gather(*(self.remove(uid) for uid in list(self._held)))
         self._claim.close()
 
     async def make(self, uid: str, ports: Sequence[int], kept: Mapping[int, int]) -> Place:
         del ports, kept  # every pod has all ports to itself
+        ready = self._ahead or asyncio.create_task(self._build())
+        self._ahead = asyncio.create_task(self._build())
+        self._ahead.add_done_callback(lambda done: done.cancelled() or done.exception())  # told by `make`
+        self._held[uid] = held = await ready
+        return held.place
+
+    async def remove(self, uid: str) -> None:
+        if uid in self._held:
+            await self._release(self._held.pop(uid))
+
+    async def _build(self) -> _Held:
         # the kernel takes a namespace away some time after its last process: used addresses come last
         ip = str(next(self._hosts, "")) or (self._free.popleft() if self._free else "")
         if not ip:
             raise NetworkError(f"all addresses of {self._subnet} are taken")
         holder, pipe = await self._hold()
-        self._held[uid] = (ip, holder, pipe)
-        device = f"knet{secrets.token_hex(4)}"
         inside = ("nsenter", f"--net=/proc/{holder.pid}/ns/net", "--")
+        held = _Held(holder, pipe, Place(Sandbox(ip, self.host_ip, {}), inside))
+        device = f"knet{secrets.token_hex(4)}"
         try:
             await self._ip((), _outside(device, holder.pid, self.host_ip, ip))
             await self._ip(inside, _inside(self.host_ip, ip))
-        except NetworkError:
-            await self.remove(uid)
+        except BaseException:
+            await self._release(held)
             raise
         _forward(device)
-        return Place(Sandbox(ip, self.host_ip, {}), inside)
+        return held
 
-    async def remove(self, uid: str) -> None:
-        if uid in self._held:
-            ip, holder, pipe = self._held.pop(uid)
-            os.close(pipe)
-            await holder.wait()
-            self._free.append(ip)
+    async def _release(self, held: _Held) -> None:
+        os.close(held.pipe)
+        await held.holder.wait()
+        self._free.append(held.place.sandbox.ip)
 
     async def _hold(self) -> tuple[Process, int]:
         """A process in a new namespace, once it is there: it echoes what it is sent."""
@@ -156,11 +179,13 @@ class Namespaces:
             raise NetworkError(f"unshare: {error.strerror}") from None
         finally:
             os.close(read)
-        os.write(write, b".")
-        if await there != b".":
+        try:
+            os.write(write, b".")
+            if await there != b".":
+                raise NetworkError(there.result().decode(errors="replace").strip() or "unshare failed")
+        except BaseException:
             os.close(write)
-            await holder.wait()
-            raise NetworkError(there.result().decode(errors="replace").strip() or "unshare failed")
+            raise
         return holder, write
 
     async def _ip(self, enter: Sequence[str], batch: str) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from knet.local.pods.spec import Object
 
-_FIRST, _GROWTH = 0.02, 1.3
+_FIRST, _GROWTH = 0.01, 1.2
 _FIRST_EXEC = 0.1
 """A probe that starts a program looks less often at first."""
 

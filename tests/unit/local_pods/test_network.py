@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import os
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,12 @@ from knet.local.pods.process import run
 from unit.local_pods.pods import eventually
 
 ENV = {"PATH": os.environ["PATH"]}
+
+
+def devices(address):
+    """Those by which the host reaches an address."""
+    lines = [line.split() for line in Path("/proc/net/route").read_text().splitlines()]
+    return [words[0] for words in lines if words[1] == address]
 
 
 @pytest.fixture
@@ -36,12 +43,11 @@ async def test_ports_are_free_and_differ():
 
 
 async def test_a_port_that_is_in_use_is_passed_over():
-    with socket.socket() as taken:
-        taken.bind(("", 0))
-        port = taken.getsockname()[1]
-        network = HostPorts(port, port + 5)
-        for name in "abcd":
-            assert port not in (await network.make(name, [80], {})).sandbox.ports.values()
+    port = (await HostPorts().make("x", [80], {})).sandbox.ports[80]
+    with socket.create_server(("", port)):
+        network = HostPorts(port, port + 20)
+        found = [(await network.make(name, [80], {})).sandbox.ports[80] for name in "abcd"]
+    assert port not in found
 
 
 async def test_a_pod_keeps_its_ports_over_a_restart_of_knet():
@@ -101,9 +107,9 @@ async def test_pods_reach_one_another_and_the_host(namespaces):
 
 
 async def test_a_place_goes_with_its_pod(namespaces):
-    before = {name for _, name in socket.if_nameindex()}
     place = await namespaces.make("u", (), {})
-    [device] = {name for _, name in socket.if_nameindex()} - before
+    route = "".join(f"{part:02X}" for part in reversed(socket.inet_aton(place.sandbox.ip)))
+    [device] = devices(route)
     await namespaces.remove("u")
     await eventually(lambda: device not in dict(socket.if_nameindex()).values())
     assert (await namespaces.make("v", (), {})).sandbox.ip != place.sandbox.ip
@@ -111,11 +117,14 @@ async def test_a_place_goes_with_its_pod(namespaces):
 
 async def test_addresses_that_were_used_come_last(namespaces, monkeypatch):
     place = await namespaces.make("u", (), {})
-    await namespaces.remove("u")
+    await namespaces._ahead
     monkeypatch.setattr(namespaces, "_hosts", iter(()))
-    assert (await namespaces.make("v", (), {})).sandbox.ip == place.sandbox.ip
-    with pytest.raises(NetworkError, match="are taken"):
+    ahead = await namespaces.make("v", (), {})
+    await asyncio.wait([namespaces._ahead])
+    await namespaces.remove("u")
+    with pytest.raises(NetworkError, match="are taken"):  # found out before there was one
         await namespaces.make("w", (), {})
+    assert (await namespaces.make("w", (), {})).sandbox.ip == place.sandbox.ip != ahead.sandbox.ip
 
 
 async def test_two_nodes_keep_apart(namespaces, tmp_path):
