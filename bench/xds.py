@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from envoy.config.listener.v3 import listener_pb2
-from envoy.config.route.v3 import route_pb2
+from envoy.config.route.v3 import route_pb2, scoped_route_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
 
 from bench import synthetic
@@ -146,6 +146,7 @@ class OneConfiguration:
     def __init__(self, ports: Ports) -> None:
         self.inner = ours(ports)
         self.hosts: dict[str, bytes] = {}
+        self.domains: dict[str, set[str]] = {}
         self.snapshot = Snapshot()
 
     def first(self, world: World) -> Snapshot:
@@ -154,8 +155,12 @@ class OneConfiguration:
             section: {name: r.body for name, r in made.of_type(url).items()}
             for section, url in SECTIONS.items()
         }
+        for body in sections["scopedRoutes"].values():
+            scope = scoped_route_pb2.ScopedRouteConfiguration.FromString(body)
+            host = scope.key.fragments[1].string_key
+            self.domains.setdefault(scope.route_configuration_name, set()).add(host)
         for name, body in sections["routes"].items():
-            self.hosts[name] = _fields(body)
+            self.hosts[name] = _fields(body, self.domains[name])
         sections["routes"] = {self.NAME: self._whole()}
         sections["scopedRoutes"] = {}
         sections["listeners"] = {
@@ -171,7 +176,7 @@ class OneConfiguration:
         name = f"rc/{key[0]}/{key[1]}"
         found = made.get(SECTIONS["routes"], name)
         assert found
-        self.hosts[name] = _fields(found.body)
+        self.hosts[name] = _fields(found.body, self.domains[name])
         self.snapshot = self.snapshot.apply({"routes": {self.NAME: self._whole()}})
         return self.snapshot
 
@@ -181,9 +186,12 @@ class OneConfiguration:
         return bytes(head.SerializeToString() + b"".join(self.hosts.values()))
 
 
-def _fields(body: bytes) -> bytes:
-    """The virtual_hosts fields of a serialised RouteConfiguration."""
+def _fields(body: bytes, domains: set[str]) -> bytes:
+    """The virtual_hosts fields of a serialised RouteConfiguration; one that takes any host gets its domains."""
     parsed = route_pb2.RouteConfiguration.FromString(body)
+    for host in parsed.virtual_hosts:
+        if list(host.domains) == ["*"]:
+            host.domains[:] = sorted(domains)
     return bytes(route_pb2.RouteConfiguration(virtual_hosts=parsed.virtual_hosts).SerializeToString())
 
 

@@ -87,10 +87,15 @@ class Client:
         query = _query(labelSelector=labels, fieldSelector=fields, limit=str(limit))
         while True:
             try:
-                return await self._pages(resource.path(namespace), query)
+                found = await self._pages(resource.path(namespace), query)
             except Gone:
                 query.pop("continue", None)
                 query.pop("limit", None)  # in one piece: it cannot grow old on the way
+            else:
+                for item in found.items:  # the items of a list do not say what they are
+                    item.setdefault("apiVersion", resource.api_version)
+                    item.setdefault("kind", resource.kind)
+                return found
 
     async def _pages(self, path: str, query: dict[str, str]) -> Listed:
         items: list[Object] = []

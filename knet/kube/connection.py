@@ -28,14 +28,18 @@ class Connection:
     namespace: str = "default"
 
 
-def with_token(url: str, token: str) -> Connection:
-    """An API that takes one bearer token for ever, as the embedded one does."""
+def with_token(url: str, token: str, authority: Path | None = None) -> Connection:
+    """An API that takes one bearer token for ever, as the embedded one does.
+
+    `authority` is a PEM file with the certificate that signs the API's; None for plain HTTP.
+    """
     held = {"authorization": f"Bearer {token}"}
 
     async def headers() -> Mapping[str, str]:
         return held
 
-    return Connection(url, headers)
+    trusted = ssl.create_default_context(cafile=str(authority)) if authority else None
+    return Connection(url, headers, trusted)
 
 
 async def from_kubeconfig(path: Path | None = None, context: str | None = None) -> Connection:

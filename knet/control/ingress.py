@@ -1,0 +1,173 @@
+"""The KIngress controller: what the API says becomes what the gateways have; what they say becomes status."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from knet.backends.api import Readiness, State
+from knet.control.gateway import Gateway
+from knet.control.ingress_status import Balancers, status_of
+from knet.control.plane import Plane
+from knet.envoy.server import Server
+from knet.errors import Severity
+from knet.kube import resources
+from knet.kube.apply import set_status
+from knet.kube.client import Client
+from knet.kube.informer import Informer
+from knet.kube.workqueue import WorkQueue
+from knet.model import core, kingress
+from knet.model.kingress import KIngress
+from knet.routing.table import Key, Visibility
+from knet.routing.world import World
+
+_CONFIG_NAMESPACE = "knative-serving"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A KIngress as the informer keeps it. `typed` is None for one that cannot be read: `problem` says why."""
+
+    raw: dict[str, Any]
+    typed: KIngress | None
+    problem: str = ""
+
+
+def keep_ingress(raw: dict[str, Any]) -> Kept:
+    """Parses a KIngress, its status aside."""
+    try:
+        return Kept(raw, kingress.parse({k: v for k, v in raw.items() if k != "status"}))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        return Kept(raw, None, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+
+
+class IngressController:
+    """Serves the KIngresses of one class. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        client: Client,
+        plane: Plane,
+        server: Server,
+        addresses: Mapping[Visibility, tuple[str, int]],
+        balancers: Balancers,
+    ) -> None:
+        """`addresses` are where the gateway listens for plain HTTP, as seen from here: probes go there."""
+        self.gateway = Gateway(plane, server, addresses, on_readiness=self._heard)
+        self._client = client
+        self._balancers = balancers
+        self._world = World()
+        self._problems: dict[Key, str] = {}
+        self._dirty = asyncio.Event()
+        self._statuses: WorkQueue[Key] = WorkQueue("KIngress status")
+        self._ingresses = Informer(client, resources.INGRESSES, keep=keep_ingress)
+        self._services = Informer(client, resources.SERVICES, keep=core.parse)
+        self._slices = Informer(client, resources.ENDPOINT_SLICES, keep=core.parse)
+        self._secrets = Informer(client, resources.SECRETS, keep=core.parse)
+        self._maps = Informer(client, resources.CONFIG_MAPS, namespace=_CONFIG_NAMESPACE, keep=core.parse)
+        self._ingresses.on_change(self._ingress_changed)
+        for informer in (self._services, self._slices, self._secrets, self._maps):
+            informer.on_change(lambda *_: self._dirty.set())
+
+    @property
+    def _informers(self) -> tuple[Informer, ...]:
+        return self._ingresses, self._services, self._slices, self._secrets, self._maps
+
+    async def run(self) -> None:
+        """Follows the API until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for informer in self._informers:
+                group.create_task(informer.run())
+            group.create_task(self._publish())
+            group.create_task(self._statuses.run(self._write_status))
+
+    def _ingress_changed(self, key: Key, old: Kept | None, new: Kept | None) -> None:
+        if (
+            old
+            and new
+            and old.typed is not None
+            and old.raw["metadata"].get("generation") == (new.raw["metadata"].get("generation"))
+            and _routing(old.typed) == _routing(new.typed)
+        ):
+            self._statuses.add(key)  # somebody wrote its status: it has to say what is true
+            return
+        self._dirty.set()
+
+    async def _publish(self) -> None:
+        for informer in self._informers:
+            await informer.synced()
+        self._dirty.set()
+        while True:
+            await self._dirty.wait()
+            self._dirty.clear()
+            self._world = self._read()
+            update, found = self.gateway.apply(self._world)
+            for key in update.rendered | update.kept:
+                self._problems.pop(key, None)
+            for diagnostic in found:
+                if diagnostic.about and diagnostic.severity is Severity.ERROR:
+                    about = diagnostic.about.namespace, diagnostic.about.name
+                    self._problems.setdefault(about, f"{diagnostic.field}: {diagnostic.message}")
+            for key in update.rendered | update.kept:
+                self._statuses.add(key)
+            for key, kept in self._ingresses.store.items():
+                if kept.typed is None:
+                    self._statuses.add(key)
+
+    def _read(self) -> World:
+        slices: dict[Key, tuple[core.EndpointSlice, ...]] = {}
+        for key in sorted(self._slices.store):
+            found = self._slices.store[key]
+            if found.service[1]:
+                slices[found.service] = (*slices.get(found.service, ()), found)
+        return World(
+            {key: kept.typed for key, kept in self._ingresses.store.items() if kept.typed is not None},
+            dict(self._services.store),
+            slices,
+            dict(self._secrets.store),
+            dict(self._maps.store),
+        )
+
+    def _heard(self, key: Key, _: Readiness) -> None:
+        self._statuses.add(key)
+
+    async def _write_status(self, key: Key) -> None:
+        kept = self._ingresses.store.get(key)
+        if kept is None or not self._ours(kept):
+            return
+        generation = int(kept.raw["metadata"].get("generation", 1))
+        readiness = self._readiness(key, kept)
+        before = kept.raw.get("status") or {}
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        status = status_of(generation, readiness, self._balancers, before, now)
+        await set_status(self._client, resources.INGRESSES, kept.raw, status)
+
+    def _ours(self, kept: Kept) -> bool:
+        """Of our class; those of others, or of none, are left exactly as they are."""
+        notes = kept.raw["metadata"].get("annotations") or {}
+        found = notes.get(kingress.CLASS_ANNOTATION) or notes.get(kingress.LEGACY_CLASS_ANNOTATION, "")
+        return bool(found == self.gateway.plane.backend.ingress_class)
+
+    def _readiness(self, key: Key, kept: Kept) -> Readiness:
+        if kept.typed is None:
+            return Readiness(State.FAILED, kept.problem)
+        published = self._world.ingresses.get(key)
+        if published is None or _routing(published) != _routing(kept.typed):
+            return Readiness(State.WAITING)
+        state = self.gateway.confirmations.states.get(key, Readiness(State.WAITING))
+        problem = self._problems.get(key)
+        return replace(state, reason=problem) if state.state is State.FAILED and problem else state
+
+
+def _routing(ingress: KIngress | None) -> Any:
+    """What of a KIngress routing looks at; not its resourceVersion."""
+    if ingress is None:
+        return None
+    meta = ingress.metadata
+    return ingress.spec, meta.generation, meta.labels, meta.annotations, meta.creation_timestamp

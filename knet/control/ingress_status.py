@@ -1,0 +1,74 @@
+"""The status of a KIngress, as Knative's controllers write it (facts/knative.md A; networking v1alpha1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from knet.backends.api import Readiness, State
+
+LOAD_BALANCER_READY, NETWORK_CONFIGURED, READY = "LoadBalancerReady", "NetworkConfigured", "Ready"
+_WAITING = ("Uninitialized", "Waiting for load balancer to be ready")
+
+
+@dataclass(frozen=True, slots=True)
+class Balancers:
+    """Where the gateway is found inside the cluster: `domainInternal` of both load balancers."""
+
+    public: str
+    private: str
+
+
+def status_of(
+    generation: int, readiness: Readiness, balancers: Balancers, before: Mapping[str, Any], now: str
+) -> dict[str, Any]:
+    """The status at a generation. `before` is the status as it stands; `now` is RFC 3339.
+
+    A condition that does not change keeps its time. What was ready at this generation stays so while its
+    endpoints or certificates are exchanged: readiness never goes back without a change of the KIngress.
+    """
+    if readiness.state is not State.READY and was_ready(generation, before):
+        return dict(before)
+    conditions = [
+        _timed(condition, before.get("conditions") or (), now) for condition in _conditions(readiness)
+    ]
+    return {
+        "conditions": conditions,
+        "observedGeneration": generation,
+        "privateLoadBalancer": {"ingress": [{"domainInternal": balancers.private}]},
+        "publicLoadBalancer": {"ingress": [{"domainInternal": balancers.public}]},
+    }
+
+
+def was_ready(generation: int, status: Mapping[str, Any]) -> bool:
+    """Whether a status says Ready of exactly this generation."""
+    return status.get("observedGeneration") == generation and any(
+        c.get("type") == READY and c.get("status") == "True" for c in status.get("conditions") or ()
+    )
+
+
+def _conditions(readiness: Readiness) -> list[dict[str, str]]:
+    if readiness.state is State.READY:
+        return [{"type": t, "status": "True"} for t in (LOAD_BALANCER_READY, NETWORK_CONFIGURED, READY)]
+    reason, message = _WAITING
+    if readiness.state is State.WAITING:
+        waiting = {"status": "Unknown", "reason": reason, "message": message}
+        return [
+            {"type": LOAD_BALANCER_READY, **waiting},
+            {"type": NETWORK_CONFIGURED, "status": "True"},
+            {"type": READY, **waiting},
+        ]
+    failed = {"status": "False", "reason": "IngressNotConfigured", "message": readiness.reason}
+    return [
+        {"type": LOAD_BALANCER_READY, "status": "Unknown", "reason": reason, "message": message},
+        {"type": NETWORK_CONFIGURED, **failed},
+        {"type": READY, **failed},
+    ]
+
+
+def _timed(condition: dict[str, str], before: Any, now: str) -> dict[str, str]:
+    nothing: dict[str, str] = {}
+    old = next((c for c in before if c.get("type") == condition["type"]), nothing)
+    same = old.get("status") == condition["status"]
+    return {**condition, "lastTransitionTime": old["lastTransitionTime"] if same else now}

@@ -1,0 +1,145 @@
+"""Defaults of built-in kinds, as a real API server fills them in (kubernetes.io: API reference)."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+Object = dict[str, Any]
+
+_PROBE = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
+_HANDLERS = ("httpGet", "tcpSocket", "grpc", "exec")
+
+
+def pod(item: Object) -> None:
+    pod_spec(item.setdefault("spec", {}))
+    status = item.setdefault("status", {})
+    status.setdefault("phase", "Pending")
+    status.setdefault("qosClass", "BestEffort")
+
+
+def pod_spec(spec: Object) -> None:
+    spec.setdefault("restartPolicy", "Always")
+    spec.setdefault("terminationGracePeriodSeconds", 30)
+    spec.setdefault("dnsPolicy", "ClusterFirst")
+    spec.setdefault("securityContext", {})
+    spec.setdefault("schedulerName", "default-scheduler")
+    spec.setdefault("enableServiceLinks", True)
+    for field in ("initContainers", "containers"):
+        for container in spec.get(field) or ():
+            _container(container)
+    for volume in spec.get("volumes") or ():
+        _volume(volume)
+
+
+def _container(item: Object) -> None:
+    image = str(item.get("image", "")).rpartition("/")[2]
+    latest = "@" not in image and (":" not in image or image.endswith(":latest"))
+    item.setdefault("imagePullPolicy", "Always" if latest else "IfNotPresent")
+    item.setdefault("resources", {})
+    item.setdefault("terminationMessagePath", "/dev/termination-log")
+    item.setdefault("terminationMessagePolicy", "File")
+    for port in item.get("ports") or ():
+        port.setdefault("protocol", "TCP")
+    for name in ("livenessProbe", "readinessProbe", "startupProbe"):
+        if probe := item.get(name):
+            for field, value in _PROBE.items():
+                probe[field] = probe.get(field) or value
+            _handler(probe)
+    for hook in (item.get("lifecycle") or {}).values():
+        _handler(hook or {})
+    for variable in item.get("env") or ():
+        if ref := (variable.get("valueFrom") or {}).get("fieldRef"):
+            ref.setdefault("apiVersion", "v1")
+
+
+def _handler(item: Object) -> None:
+    if get := item.get("httpGet"):
+        get.setdefault("path", "/")
+        get.setdefault("scheme", "HTTP")
+    if call := item.get("grpc"):
+        call.setdefault("service", "")
+
+
+def _volume(item: Object) -> None:
+    for name in ("configMap", "secret", "downwardAPI", "projected"):
+        if source := item.get(name):
+            source.setdefault("defaultMode", 0o644)
+    if not any(key != "name" for key in item):
+        item["emptyDir"] = {}
+
+
+def template(item: Object) -> None:
+    item.setdefault("metadata", {}).setdefault("creationTimestamp", None)
+    pod_spec(item.setdefault("spec", {}))
+
+
+def replica_set(item: Object) -> None:
+    spec = item.setdefault("spec", {})
+    spec["replicas"] = 1 if spec.get("replicas") is None else spec["replicas"]
+    template(spec.setdefault("template", {}))
+    item.setdefault("status", {}).setdefault("replicas", 0)
+
+
+def deployment(item: Object) -> None:
+    spec = item.setdefault("spec", {})
+    spec["replicas"] = 1 if spec.get("replicas") is None else spec["replicas"]
+    spec.setdefault("revisionHistoryLimit", 10)
+    spec.setdefault("progressDeadlineSeconds", 600)
+    strategy = spec.setdefault("strategy", {})
+    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
+        rolling = strategy.setdefault("rollingUpdate", {})
+        rolling.setdefault("maxUnavailable", "25%")
+        rolling.setdefault("maxSurge", "25%")
+    template(spec.setdefault("template", {}))
+    item.setdefault("status", {})
+
+
+def service(item: Object) -> None:
+    spec = item.setdefault("spec", {})
+    kind = spec.setdefault("type", "ClusterIP")
+    spec.setdefault("sessionAffinity", "None")
+    if kind != "ExternalName":
+        spec.setdefault("internalTrafficPolicy", "Cluster")
+        spec.setdefault("ipFamilies", ["IPv4"])
+        spec.setdefault("ipFamilyPolicy", "SingleStack")
+    if kind in ("NodePort", "LoadBalancer"):
+        spec.setdefault("externalTrafficPolicy", "Cluster")
+    for port in spec.get("ports") or ():
+        port.setdefault("protocol", "TCP")
+        port.setdefault("targetPort", port.get("port"))
+    item.setdefault("status", {}).setdefault("loadBalancer", {})
+
+
+def secret(item: Object) -> None:
+    """`stringData` is folded into `data`."""
+    item.setdefault("type", "Opaque")
+    text = item.pop("stringData", None) or {}
+    if text:
+        data = item["data"] = dict(item.get("data") or {})
+        for key, value in text.items():
+            data[key] = base64.b64encode(str(value).encode()).decode()
+
+
+def namespace(item: Object) -> None:
+    item["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = item["metadata"]["name"]
+    item.setdefault("spec", {}).setdefault("finalizers", ["kubernetes"])
+    item.setdefault("status", {}).setdefault("phase", "Active")
+
+
+def endpoint_slice(item: Object) -> None:
+    for port in item.get("ports") or ():
+        port.setdefault("protocol", "TCP")
+        port.setdefault("name", "")
+
+
+def endpoints(item: Object) -> None:
+    for subset in item.get("subsets") or ():
+        for port in subset.get("ports") or ():
+            port.setdefault("protocol", "TCP")
+
+
+def autoscaler(item: Object) -> None:
+    spec = item.setdefault("spec", {})
+    spec.setdefault("minReplicas", 1)
+    item.setdefault("status", {})

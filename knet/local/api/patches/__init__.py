@@ -1,0 +1,1 @@
+"""The four kinds of patch (kubernetes.io: API concepts, patch)."""

@@ -1,0 +1,157 @@
+"""Objects on SQLite: one counter of versions over all kinds, and the recent past for watches.
+
+A write is in the database (WAL) before it is acknowledged or seen by anybody, so that a process that is
+killed at any moment loses nothing it has confirmed. The database is not told to wait for the disk: only
+the loss of power may cost the last writes, which a laptop's embedded cluster can bear.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from knet.text import json
+
+Object = dict[str, Any]
+Key = tuple[str, str]
+"""(namespace, name)."""
+
+HISTORY = 20_000
+_SCHEMA = """
+create table if not exists objects (
+  collection text, namespace text, name text, version integer, body blob,
+  primary key (collection, namespace, name)
+) without rowid;
+create table if not exists counter (version integer);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An object was made (`old` None), changed or deleted (`new` None) at `version`."""
+
+    version: int
+    collection: str
+    old: Object | None
+    new: Object | None
+    last: Object
+    """The object as a watch shows it: `new`, or what was deleted at the version of its deletion."""
+
+
+Listener = Callable[[Change], None]
+
+
+class Store:
+    """All objects, in memory for reading and in a file (or ":memory:") for keeping. One thread.
+
+    Objects that go in and come out are never changed in place by anybody.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self._db = sqlite3.connect(str(path), isolation_level=None, check_same_thread=False)
+        self._db.execute("pragma journal_mode = wal")
+        self._db.execute("pragma synchronous = normal")
+        self._db.executescript(_SCHEMA)
+        found = self._db.execute("select version from counter").fetchone()
+        if found is None:
+            self._db.execute("insert into counter values (1)")
+        self.version: int = found[0] if found else 1
+        self.oldest = self.version
+        """Watches can begin here or later."""
+        self._objects: dict[str, dict[Key, Object]] = {}
+        for collection, namespace, name, body in self._db.execute(
+            "select collection, namespace, name, body from objects"
+        ):
+            self._objects.setdefault(collection, {})[namespace, name] = json.loads(body)
+        self._history: deque[Change] = deque()
+        self._listeners: dict[Listener, None] = {}
+
+    def close(self) -> None:
+        self._db.close()
+
+    def get(self, collection: str, key: Key) -> Object | None:
+        return self._objects.get(collection, {}).get(key)
+
+    def all(self, collection: str) -> Mapping[Key, Object]:
+        """The objects of a kind by key, in no order."""
+        return self._objects.get(collection, {})
+
+    def collections(self) -> tuple[str, ...]:
+        return tuple(self._objects)
+
+    def put(self, collection: str, key: Key, body: Object) -> Object:
+        """Makes or replaces an object; gives it with its new resourceVersion."""
+        version = self.version + 1
+        made = {**body, "metadata": {**body["metadata"], "resourceVersion": str(version)}}
+        with self._transaction(version):
+            self._db.execute(
+                "insert or replace into objects values (?, ?, ?, ?, ?)",
+                (collection, *key, version, json.dumps(made)),
+            )
+        held = self._objects.setdefault(collection, {})
+        old = held.get(key)
+        held[key] = made
+        self._tell(Change(version, collection, old, made, made))
+        return made
+
+    def remove(self, collection: str, key: Key) -> Object:
+        """Deletes an object; gives it as a watch shows it. Raises KeyError if there is none."""
+        old = self._objects[collection][key]
+        version = self.version + 1
+        with self._transaction(version):
+            self._db.execute(
+                "delete from objects where collection = ? and namespace = ? and name = ?", (collection, *key)
+            )
+        del self._objects[collection][key]
+        last = {**old, "metadata": {**old["metadata"], "resourceVersion": str(version)}}
+        self._tell(Change(version, collection, old, None, last))
+        return last
+
+    def since(self, collection: str, version: int) -> Iterator[Change]:
+        """What happened to a kind after `version`, which must not be older than `oldest`."""
+        return (c for c in tuple(self._history) if c.version > version and c.collection == collection)
+
+    def listen(self, listener: Listener) -> None:
+        """Has every later change told, in order."""
+        self._listeners[listener] = None
+
+    def unlisten(self, listener: Listener) -> None:
+        self._listeners.pop(listener, None)
+
+    def forget(self) -> None:
+        """Drops the past: watches must begin now."""
+        self._history.clear()
+        self.oldest = self.version
+
+    def _tell(self, change: Change) -> None:
+        self._history.append(change)
+        if len(self._history) > HISTORY:
+            self.oldest = self._history.popleft().version
+        for listener in tuple(self._listeners):
+            listener(change)
+
+    def _transaction(self, version: int) -> _Transaction:
+        return _Transaction(self, version)
+
+
+class _Transaction:
+    """Both statements or none; the counter moves when they are in the file."""
+
+    def __init__(self, store: Store, version: int) -> None:
+        self._store, self._version = store, version
+
+    def __enter__(self) -> None:
+        self._store._db.execute("begin")  # noqa: SLF001 - its own half
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        db = self._store._db  # noqa: SLF001
+        if kind is not None:
+            db.execute("rollback")
+            return
+        db.execute("update counter set version = ?", (self._version,))
+        db.execute("commit")
+        self._store.version = self._version
