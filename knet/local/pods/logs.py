@@ -122,7 +122,8 @@ def _chosen(old: Iterator[bytes], new: Iterator[bytes], query: Query) -> Iterato
 
 
 def _replaced(file: io.BufferedReader, path: Path) -> bool:
-    return os.fstat(file.fileno()).st_ino != path.stat().st_ino
+    """Whether another file has the path by now; not if there is none, which is when the pod is gone."""
+    return path.exists() and os.fstat(file.fileno()).st_ino != path.stat().st_ino
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import os
 import re
@@ -16,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from knet.kube.client import Client
-from knet.kube.errors import Conflict, Invalid, NotFound
 from knet.kube.informer import Informer
-from knet.kube.resources import PODS, SERVICES, Resource
+from knet.kube.resources import PODS, SERVICES
 from knet.kube.workqueue import WorkQueue
 from knet.local.pods import reaper
 from knet.local.pods.environment import MARK, PASSED_ON
@@ -183,12 +181,9 @@ class Node:
             worker = None
         if pod is None or (pod["spec"].get("nodeName") or self._options.name) != self._options.name:
             return None
-        if worker is not None:
-            return await worker.step(pod)
-        worker = self._workers[key] = self._new(pod, key)
-        pause = await worker.step(pod)
-        await self._bind(pod)  # while the processes start already
-        return pause
+        if worker is None:
+            worker = self._workers[key] = self._new(pod, key)
+        return await worker.step(pod)
 
     def _new(self, pod: Object, key: Key) -> Worker:
         assert self._kit is not None
@@ -207,20 +202,6 @@ class Node:
         if worker.over:
             del self._leaving[uid]
         return pause
-
-    async def _bind(self, pod: Object) -> None:
-        """What a scheduler does, there being one node. Not every API takes a `Binding`, or a plain edit."""
-        if pod["spec"].get("nodeName"):
-            return
-        meta, node = pod["metadata"], self._options.name
-        patch = {"metadata": {"uid": meta["uid"]}, "spec": {"nodeName": node}}
-        with contextlib.suppress(NotFound, Conflict):  # it is gone; the informer tells
-            try:
-                await self._client.patch(PODS, meta["name"], patch, meta["namespace"])
-            except Invalid:
-                to = {"target": {"kind": "Node", "name": node}, "metadata": {"name": meta["name"]}}
-                binding = Resource("", "v1", f"pods/{meta['name']}/binding", "Binding")
-                await self._client.create(binding, to, meta["namespace"])
 
     def _linked(self, pod: Object) -> tuple[Object, ...]:
         if pod["spec"].get("enableServiceLinks", True):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from knet.kube.errors import Conflict, NotFound
-from knet.kube.resources import PODS
+from knet.kube.resources import PODS, Resource
 from knet.local.pods import reaper
 from knet.local.pods.environment import Sources, mapped, ports_text, ports_to_map
 from knet.local.pods.kit import Kit
@@ -45,7 +46,8 @@ class Worker:
         self._said: dict[str, Any] | None = None
         self._refreshed = kit.clock()
         self._problem = ""
-        self._published = False
+        self._bound = False
+        self._published: Mapping[int, int] = {}
         self._ending_since: float | None = None
 
     @property
@@ -203,17 +205,34 @@ class Worker:
         if not keep and (terminating(self.pod) or self.gone):
             self._kit.launcher.forget(self.uid)
 
-    async def _publish_ports(self) -> None:
-        """The real ports, for whoever makes endpoints of this pod; before it can be ready."""
-        ports = self._sandbox.ports if self._sandbox else {}
-        if ports and not self._published and ports != mapped(self.pod):
-            patch = {"metadata": {"uid": self.uid, "annotations": {PORTS: ports_text(ports)}}}
-            self._published = await self._patch(patch)
+    async def _bind(self) -> None:
+        """What a scheduler does, there being one node; and the real ports, for whoever makes endpoints.
+
+        Before the first status, so that nobody sees a pod run that has no node, while processes start
+        already.
+        """
+        meta, ports = self.pod["metadata"], self._sandbox.ports if self._sandbox else {}
+        if not self._bound and not self.pod["spec"].get("nodeName"):
+            binding = Resource("", "v1", f"pods/{meta['name']}/binding", "Binding")
+            target = {"apiVersion": "v1", "kind": "Node", "name": self._kit.node}
+            body = {
+                "apiVersion": "v1",
+                "kind": "Binding",
+                "metadata": {"name": meta["name"], "uid": self.uid},
+                "target": target,
+            }
+            with contextlib.suppress(NotFound, Conflict):  # gone, or bound: the informer tells
+                await self._kit.client.create(binding, body, meta["namespace"])
+        self._bound = True
+        if not ports or ports in (self._published, mapped(self.pod)):
+            return
+        if await self._patch({"metadata": {"uid": self.uid, "annotations": {PORTS: ports_text(ports)}}}):
+            self._published = ports
 
     async def _report(self) -> None:
         if self.gone:
             return
-        await self._publish_ports()
+        await self._bind()
         made = status_of(self.pod, self._seen, self._sandbox, self._kit.clock(), self._kit.backoff)
         if made == self._said or (self._said is None and made == self.pod.get("status")):
             return

@@ -81,3 +81,13 @@ async def test_following_gives_lines_when_they_come(log):
         log.hear("stdout", b"c\n")
         assert await coming == b"c\n"
     await stream.aclose()
+
+
+async def test_a_log_that_is_taken_away_ends_its_readers(log):
+    log.hear("stdout", b"a\n")
+    stream = read(log.path, Query(follow=True), log)
+    async with asyncio.timeout(5):
+        assert await anext(stream) == b"a\n"
+        log.path.unlink()
+        log.close()
+        assert [chunk async for chunk in stream] == []
