@@ -84,6 +84,10 @@ ENVOY_NOT_FOUND = Check("KNET352", "no Envoy binary found", E)
 ENVOY_FAILED = Check("KNET353", "Envoy does not run", E)
 CANNOT_LISTEN = Check("KNET354", "control plane cannot listen", E)
 
+# 36x: the embedded cluster
+ALREADY_RUNS = Check("KNET360", "a cluster runs here already", E)
+NOT_RUNNING = Check("KNET361", "no cluster runs here", E)
+
 # 4xx: advice
 SHIFT_TOO_FAR = Check("KNET451", "traffic moves too far in one change", E)
 FORBIDDEN_CHANGE = Check("KNET452", "a kind of change that is forbidden here", E)

@@ -137,6 +137,7 @@ class Snapshot:
                     _count(counts, have.get(name), -1)
                 _count(counts, new, 1)
         before = self._users
+        counts = {ref: by for ref, by in counts.items() if by}  # a canary step names what it named before
         users = {ref: before.get(ref, 0) + by for ref, by in counts.items()} if before else counts
         made._users = before.updated({ref: number or None for ref, number in users.items()})
         # who names a resource changed, or it went itself: it may be missing now, or no longer

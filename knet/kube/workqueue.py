@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
+from knet.kube.errors import Conflict
 from knet.kube.schedule import Schedule
 
 K = TypeVar("K", bound=Hashable)
@@ -48,6 +49,8 @@ class WorkQueue(Generic[K]):
             again, failed = None, False
             try:
                 again = await handle(key)
+            except Conflict:
+                failed = True  # somebody was quicker: what they wrote will be seen, and the key comes again
             except Exception as error:  # noqa: BLE001 - one bad object must not stop the others
                 failed = True
                 _log.warning("%s %s: %s", self._name, key, error, exc_info=_log.isEnabledFor(logging.DEBUG))
