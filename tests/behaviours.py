@@ -71,7 +71,7 @@ class Live(Protocol):
 
     def grpc_stream(self, authority: str) -> AbstractAsyncContextManager[Any]: ...
 
-    def snapshot_of(self, name: str) -> Any:
+    async def snapshot_of(self, name: str) -> Any:
         """What is kept about a KIngress that is not ours: anything that would show that it was touched."""
 
 
@@ -413,10 +413,10 @@ async def ingress_class(live: Live) -> None:
             if value is not None:
                 notes[kingress.LEGACY_CLASS_ANNOTATION] = value
             await live.apply(made, ready=False)
-            before = live.snapshot_of(f"class-{i}")
+            before = await live.snapshot_of(f"class-{i}")
             # something of ours after it, so that the gateway has certainly looked at it
             await live.apply(ingress("ours", rule(["ours.example.com"], path(split("a"), prefix=f"/{i}"))))
-            assert live.snapshot_of(f"class-{i}") == before
+            assert await live.snapshot_of(f"class-{i}") == before
             assert (await live.get(f"class-{i}.example.com")).status == 404
 
 

@@ -172,7 +172,7 @@ class EnvoyGateway:
             yield call
             await call.done_writing()
 
-    def snapshot_of(self, name: str) -> Any:
+    async def snapshot_of(self, name: str) -> Any:
         """The object as it is kept, and whether the gateway knows it."""
         key = ("default", name)
         return self.objects[kingress.KIND, *key], key in self.plane.table.ingresses

@@ -14,7 +14,7 @@ from knet.envoy.server import Server
 from knet.envoy.snapshot import consistent
 from knet.envoy.status import status
 from knet.errors import Diagnostic
-from knet.routing.table import IngressTable, Key, Visibility
+from knet.routing.table import IngressTable, Key, VirtualHost, Visibility
 from knet.routing.world import World
 
 
@@ -70,7 +70,7 @@ class Gateway:
             for row in ingress.rows:
                 for host in row.hosts if row.visibility is visibility and address else ():
                     if self.plane.table.owners.get((visibility, host.lower())) == ingress.key and address:
-                        return Target(address, host, ingress.hash)
+                        return Target(address, host, ingress.hash, _probed_path(row))
         return None
 
     def status(self) -> dict[str, Any]:
@@ -86,6 +86,13 @@ class Gateway:
         """Ends watching and serving. Gateways keep what they have."""
         await self.confirmations.close()
         await self.server.stop()
+
+
+def _probed_path(row: VirtualHost) -> str:
+    """Knative's /healthz where some path takes it; else a path that is there, for all others are 404."""
+    paths = [r.match.path for r in row.routes if r.probe and len(r.match.headers) == 1]
+    taken = not paths or any("/healthz".startswith(p.rstrip("/")) for p in paths)
+    return "/healthz" if taken else paths[0]
 
 
 def _why(key: Key, found: tuple[Diagnostic, ...]) -> str:

@@ -2,7 +2,8 @@
 
 The request is Knative's (facts/translation.md 2.12), and so is the judgement (facts/knative.md B.2):
 200 with the right hash is ready, 404 and 503 ask for patience, all else an application said. What
-an application answered carries Envoy's upstream time; that tells its 404 from the gateway's.
+an application answered carries Envoy's upstream time; that tells its 404 from the gateway's. A gRPC server
+resets a plain GET: Envoy's 503 then says that the remote did, so the path to it is there.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from knet.model.kingress import HASH_HEADER
 _TIMEOUT = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 2.0
 _ANSWERED_BY_UPSTREAM = "x-envoy-upstream-service-time"
+_RESET_BY_UPSTREAM = b"reset reason: remote reset"
+_MOST = 4096
 
 
 class Verdict(enum.Enum):
@@ -49,8 +52,9 @@ def request(target: Target) -> bytes:
 
 
 def judge(answer: bytes, wanted: str) -> Verdict:
-    """What the head of an answer says. A hash of another version asks for patience too."""
-    head = answer.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
+    """What an answer, or as much as came of it, says. A hash of another version asks for patience too."""
+    first, _, body = answer.partition(b"\r\n\r\n")
+    head = first.decode("latin-1").split("\r\n")
     words = head[0].split()
     if len(words) < 2 or not words[1].isdigit():
         return Verdict.LATER
@@ -58,7 +62,7 @@ def judge(answer: bytes, wanted: str) -> Verdict:
     said = headers.get(HASH_HEADER.lower())
     if said is not None:
         return Verdict.READY if said == wanted else Verdict.LATER
-    by_gateway = _ANSWERED_BY_UPSTREAM not in headers
+    by_gateway = _ANSWERED_BY_UPSTREAM not in headers and _RESET_BY_UPSTREAM not in body
     return Verdict.LATER if words[1] in ("404", "503") and by_gateway else Verdict.READY
 
 
@@ -76,7 +80,10 @@ async def _ask(target: Target) -> Verdict:
             reader, writer = await asyncio.open_connection(*target.address)
             try:
                 writer.write(request(target))
-                return judge(await reader.readuntil(b"\r\n\r\n"), target.hash)
+                head = await reader.readuntil(b"\r\n\r\n")
+                # only a 503 needs its body: an application may take its time with one
+                body = await reader.read(_MOST) if b" 503 " in head[:16] else b""
+                return judge(head + body, target.hash)
             finally:
                 writer.close()
     except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):

@@ -10,12 +10,15 @@ import support
 from knet.backends.api import Readiness, State
 from knet.control.changes import Changes, changes
 from knet.control.follow import Reader
+from knet.control.gateway import _probed_path
 from knet.control.probe import Target, Verdict, confirm, judge
 from knet.control.readiness import Confirmations
 from knet.envoy.server_waiters import Outcome
 from knet.envoy.session_messages import Refusal
 from knet.envoy.snapshot import ROUTE
 from knet.errors import KnetError
+from knet.model import kingress
+from knet.routing.build import build_ingress
 from knet.text import json
 from objects import ingress, path, rule, service, split
 
@@ -83,6 +86,20 @@ def test_what_changed(new, wanted):
 )
 def test_what_a_probes_answer_means(answer, verdict):
     assert judge(f"{answer}\r\n\r\n".encode(), "abc") is verdict
+
+
+@pytest.mark.parametrize(
+    ("why", "verdict"),
+    [
+        ("remote reset", Verdict.READY),
+        ("remote connection failure", Verdict.LATER),
+        ("connection termination", Verdict.LATER),
+    ],
+)
+def test_an_application_that_resets_a_plain_get_was_reached(why, verdict):
+    body = f"upstream connect error or disconnect/reset before headers. reset reason: {why}"
+    answer = f"HTTP/1.1 503 Service Unavailable\r\nserver: envoy\r\n\r\n{body}"
+    assert judge(answer.encode(), "abc") is verdict
 
 
 async def test_a_probe_asks_until_the_version_is_there():
@@ -216,3 +233,19 @@ def test_an_input_that_is_gone(folder):
     (folder / "a.yaml").unlink()
     with pytest.raises(KnetError, match="KNET001"):
         reader.read()
+
+
+@pytest.mark.parametrize(
+    ("paths", "asked"),
+    [
+        ([""], "/healthz"),
+        (["/"], "/healthz"),
+        (["/api"], "/api"),
+        (["/api", "/health"], "/healthz"),
+        ([], "/healthz"),
+    ],
+)
+def test_a_probe_asks_for_a_path_that_is_served(paths, asked):
+    made = ingress("app", rule(["a.example.com"], *(path(split("app"), prefix=p) for p in paths)))
+    (row,) = build_ingress(kingress.parse(made)).rows
+    assert _probed_path(row) == asked

@@ -7,7 +7,6 @@ import contextlib
 import os
 
 from embedded import embedded
-
 from knet.kube.informer import Informer
 from knet.kube.resources import EVENTS, PODS
 from knet.local.pods.machine import Backoff
