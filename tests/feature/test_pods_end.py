@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -125,41 +126,56 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
-@pytest.mark.parametrize("reaper_too", [False, True], ids=["knet", "knet and its reaper"])
-async def test_nothing_is_left_when_knet_is_killed(tmp_path, reaper_too):
-    async with cluster(tmp_path) as there:
-        up, certificate = asyncio.Event(), str(there.api.server.certificate)
-        words = (sys.executable, "-c", NODE, there.api.url, there.api.token, certificate)
-        knet = spawn(
-            (*words, str(tmp_path)), lambda _s, data: up.set() if b"started" in data else None, env=os.environ
-        )
+@contextlib.asynccontextmanager
+async def knet(there):
+    """A node in a process of its own, for as long as nobody kills it."""
+    up = asyncio.Event()
+    where = (there.api.url, there.api.token, str(there.api.server.certificate), str(there.directory))
+    process = spawn(
+        (sys.executable, "-c", NODE, *where),
+        lambda _stream, data: up.set() if b"started" in data else None,
+        env=os.environ,
+    )
+    try:
         async with asyncio.timeout(20):
             await up.wait()
-        place = tmp_path / "pid"
-        script = f"(setsid sh -c 'echo $$ > {place}; {FOREVER}' &); {FOREVER}"
-        await there.create("p", sh(script))
-        await there.pod("p", ready)
-        await eventually(lambda: place.exists() and place.read_text())
-        pid = int(place.read_text())
-        if reaper_too:
-            for found in _reapers(knet.pid):
+        yield process
+    finally:
+        process.kill()
+        await process.wait()
+
+
+@pytest.mark.parametrize("reaper_too", [False, True], ids=["knet", "knet and its reaper"])
+async def test_nothing_is_left_when_knet_is_killed(tmp_path, reaper_too):
+    """Neither the container's own process nor one that left its session."""
+    files = [tmp_path / "own", tmp_path / "child"]
+    script = f"echo $$ > {files[0]}; (setsid sh -c 'echo $$ > {files[1]}; {FOREVER}' &); {FOREVER}"
+    async with cluster(tmp_path) as there:
+        async with knet(there) as process:
+            await there.create("p", sh(script))
+            await there.pod("p", ready)
+            await eventually(lambda: all(f.exists() and f.read_text().endswith("\n") for f in files))
+            pids = [int(f.read_text()) for f in files]
+            for found in _reapers(process.pid) if reaper_too else ():
                 os.kill(found, signal.SIGKILL)
-        os.kill(knet.pid, signal.SIGKILL)
-        await knet.wait()
-        if reaper_too:
-            assert alive(pid)
-            await there.run()
-        await eventually(lambda: not alive(pid))
+            os.kill(process.pid, signal.SIGKILL)
+            await process.wait()
         if not reaper_too:
-            await there.run()
-        pod = await there.pod("p", lambda p: ready(p) and main(p)["restartCount"] == 1)
-        assert pod["status"]["phase"] == "Running"
+            await eventually(lambda: not any(map(alive, pids)))
+        assert reaper_too is all(map(alive, pids))
+        await there.run()
+        assert not any(map(alive, pids))
+        await there.pod("p", lambda p: ready(p) and main(p)["restartCount"] == 1)
 
 
 def _reapers(parent):
+    found = []
     for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
-        if reaper.__file__.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
-            yield int(pid)
+        with contextlib.suppress(FileNotFoundError):  # other children come and go
+            if reaper.__file__.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(int(pid))
+    assert found
+    return found
 
 
 async def test_logs_from_every_side(there):
