@@ -37,7 +37,7 @@ demo: env ## render, explain and diff the example shop
 	@examples/demo.sh
 
 test: env tools ## all tests
-	$(BIN)/python -m pytest -n 2 -q
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q
 
 lint: env ## ruff, mypy, import-linter
 	$(BIN)/ruff check .

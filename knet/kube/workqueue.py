@@ -68,7 +68,9 @@ class WorkQueue(Generic[K]):
             at = self._schedule.next_at()
             timeout = None if at is None else max(at - loop.time(), 0)
             try:
-                await asyncio.wait_for(self._changed.wait(), timeout)
+                # not wait_for: until Python 3.12 it could swallow a cancellation
+                async with asyncio.timeout(timeout):
+                    await self._changed.wait()
             except TimeoutError:
                 continue
 

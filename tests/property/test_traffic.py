@@ -90,6 +90,6 @@ def test_a_broken_file_is_a_diagnostic(tmp_path_factory, data):
 def test_deep_nesting_is_a_diagnostic(tmp_path):
     path = tmp_path / "deep.yaml"
     path.write_text(
-        "apiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {name: hello}\nspec: " + "[" * 5000
+        "apiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {name: hello}\nspec: " + "[" * 1500
     )
     assert attempt(path, {"hello-00002": 25}) is None

@@ -175,10 +175,6 @@ def _kind(spec: Object, version: Object) -> Kind:
     schema = (version.get("schema") or {}).get("openAPIV3Schema") or _OPEN
     scale = subresources.get("scale") or {}
 
-    def prepare_resource(body: Object) -> None:
-        crd_schema.prune(body, schema)
-        crd_schema.fill(body, schema)
-
     paths = [scale.get(key, "").removeprefix(".") for key in ("specReplicasPath", "statusReplicasPath")]
     return Kind(
         spec["group"],
@@ -190,7 +186,7 @@ def _kind(spec: Object, version: Object) -> Kind:
         short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()),
         subresources=frozenset(subresources) & {"status", "scale"},
-        prepare=prepare_resource,
+        prepare=lambda body: crd_schema.fill(body, schema),
         check=crd_schema.checker(schema),
         columns=tuple(version.get("additionalPrinterColumns") or (_AGE,)),
         schema=schema,

@@ -10,6 +10,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+from knet.local.api import shapes
 from knet.local.api.crd_keywords import compiled, words
 
 Object = dict[str, Any]
@@ -32,32 +33,38 @@ def prune(value: Object, schema: Schema) -> list[str]:
 def _prune(value: Any, schema: Schema, at: str, dropped: list[str], *, embedded: bool) -> None:
     if isinstance(value, list):
         for index, item in enumerate(value):
-            inner = schema.get("items") or {}
-            _prune(item, inner, f"{at}[{index}]", dropped, embedded=bool(inner.get(_EMBEDDED)))
+            each = shapes.item(schema)
+            _prune(item, each, f"{at}[{index}]", dropped, embedded=bool(each.get(_EMBEDDED)))
     elif isinstance(value, dict):
-        known, more = schema.get("properties") or {}, schema.get("additionalProperties")
         for key in list(value):
             path = f"{at}.{key}" if at else key
-            if embedded and key in _TYPE_META:
-                continue
-            inner = known.get(key, more)
-            if isinstance(inner, dict):
+            inner = shapes.child(schema, key)
+            if inner is not None:
                 _prune(value[key], inner, path, dropped, embedded=bool(inner.get(_EMBEDDED)))
-            elif not inner and not schema.get(_PRESERVE):
+            elif not (embedded and key in _TYPE_META) and not _open(schema):
                 del value[key]
                 dropped.append(path)
 
 
+def _open(schema: Schema) -> bool:
+    return bool(schema.get(_PRESERVE)) or schema.get("additionalProperties") is True
+
+
 def fill(value: Any, schema: Schema) -> None:
-    """Puts the schema's defaults, in place, where nothing is said, and where null is said but may not be."""
+    """Puts the schema's defaults, in place, where nothing is said.
+
+    Where null is said and may not be, it counts as nothing said.
+    """
     if isinstance(value, list):
         for item in value:
             fill(item, schema.get("items") or {})
     elif isinstance(value, dict):
         known, more = schema.get("properties") or {}, schema.get("additionalProperties")
+        for key in [key for key, part in value.items() if part is None]:
+            if isinstance(inner := known.get(key, more), dict) and not inner.get("nullable"):
+                del value[key]
         for key, inner in known.items():
-            missing = key not in value or (value[key] is None and not inner.get("nullable"))
-            if missing and "default" in inner:
+            if key not in value and "default" in inner:
                 value[key] = copy.deepcopy(inner["default"])
         for key, part in value.items():
             inner = known.get(key, more)

@@ -63,9 +63,26 @@ def invalid(kind: Kind, name: str, problems: list[tuple[str, str]]) -> Refused:
     words = ", ".join(f"{field}: {said}" for field, said in problems)
     message = f'{kind.kind}{"." + kind.group if kind.group else ""} "{name}" is invalid: '
     message += words if len(problems) == 1 else f"[{words}]"
-    causes = [{"reason": "FieldValueInvalid", "message": said, "field": field} for field, said in problems]
+    causes = [{"reason": _cause(said), "message": said, "field": field} for field, said in problems]
     details = {**_about(kind, name), "kind": kind.kind, "causes": causes}
     return Refused(422, "Invalid", message, details)
+
+
+def _cause(said: str) -> str:
+    """The machine-readable reason of a cause (metav1.CauseType), which its first words decide."""
+    kind = _CAUSES.get(said.partition(":")[0], "Invalid")
+    return f"FieldValue{'TypeInvalid' if kind == 'Invalid' and ' in body must be of type ' in said else kind}"
+
+
+_CAUSES = {
+    "Required value": "Required",
+    "Unsupported value": "NotSupported",
+    "Duplicate value": "Duplicate",
+    "Not found": "NotFound",
+    "Forbidden": "Forbidden",
+    "Too long": "TooLong",
+    "Too many": "TooMany",
+}
 
 
 def bad_request(message: str) -> Refused:

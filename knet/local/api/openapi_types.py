@@ -67,7 +67,10 @@ def closure(roots: set[str]) -> list[str]:
 
 
 def schema(short: str, home: str) -> Schema:
-    """The OpenAPI schema of a type; `home` is `#/definitions/` (v2) or `#/components/schemas/` (v3)."""
+    """The OpenAPI schema of a type; `home` is `#/definitions/` (v2) or `#/components/schemas/` (v3).
+
+    With the home "" it is for ourselves: references are short names, and what may hold anything says so.
+    """
     line = table()[short]
     if line.startswith("= "):
         return _parsed(line[2:], home)
@@ -112,8 +115,10 @@ def _closing(notation: str) -> int:
 
 def _named(name: str, home: str) -> Schema:
     if name in table():
-        reference = {"$ref": home + full_name(name)}
-        return reference if home == "#/definitions/" else {"allOf": [reference]}
+        reference = {"$ref": home + full_name(name) if home else name}
+        return {"allOf": [reference]} if home == "#/components/schemas/" else reference
+    if not home and name in ("any", "object"):
+        return {"x-kubernetes-preserve-unknown-fields": True}
     if name == "any":
         return {}
     kind, _, form = name.partition("/")

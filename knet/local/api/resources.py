@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from knet.local.api import network, rules
+from knet.local.api import network, rules, shapes
+from knet.local.api.crd_schema import prune
 from knet.local.api.errors import (
     already_exists,
     bad_request,
@@ -47,6 +48,8 @@ class Options:
     propagation: str | None = None
     uid: str | None = None
     resource_version: str | None = None
+    strict: bool = False
+    """Whether fields that the kind does not have are refused; they are dropped otherwise."""
 
 
 def now() -> str:
@@ -93,6 +96,7 @@ class Resources:
         )
         if kind.has("status"):
             item.pop("status", None)
+        _known(kind, item, options)
         kind.prepare(item)
         if kind.collection == "services":
             network.allocate(item, None, self.store.all("services"), self.random)
@@ -105,6 +109,9 @@ class Resources:
         if (item["metadata"].get("name") or key[1]) != key[1]:
             said = f"the name of the object ({item['metadata']['name']}) does not match the name on the URL ({key[1]})"
             raise bad_request(said)
+        if kind.schema is not None and not item["metadata"].get("resourceVersion"):
+            said = "Invalid value: 0: must be specified for an update"
+            raise invalid(kind, key[1], [("metadata.resourceVersion", said)])
         self._check_current(kind, item, old)
         return self._updated(kind, key, (item, old), options, sub)
 
@@ -129,7 +136,9 @@ class Resources:
         if old is None and sub:
             raise not_found(kind, key[1])
         old = _as(kind, old) if old else None
-        made = server_side.apply(kind, old, wanted, options.manager, force=options.force, now=self.clock())
+        _known(kind, wanted, options)
+        manager = (options.manager, sub)
+        made = server_side.apply(kind, old, wanted, manager, force=options.force, now=self.clock())
         applied = Options("", options.dry_run)  # `managedFields` is written already
         if old is None:
             return self.create(kind, key[0], made, applied), True
@@ -258,6 +267,7 @@ class Resources:
         for name in _OURS:
             meta.pop(name, None)
         meta.update({k: was[k] for k in (*_OURS, "name", "generation") if k in was})
+        _known(kind, item, options)
         if not sub:
             kind.prepare(item)
             if kind.collection == "services":
@@ -274,14 +284,15 @@ class Resources:
             for admit in self.admit:
                 item = admit(operation, kind, item, old)
                 meta = item["metadata"]
-            problems = [] if old else rules.name(key[1], label=kind.label_names)
+        problems = rules.finalizers(item, old) if old else rules.name(key[1], label=kind.label_names)
+        if not sub or kind.schema is not None:
             problems += kind.check(item, old)
-            if problems:
-                raise invalid(kind, key[1], problems)
+        if problems:
+            raise invalid(kind, key[1], problems)
         meta.pop("resourceVersion", None)
         meta["generation"] = _generation(item, old)
         if options.manager:
-            server_side.updated(item, old, (options.manager, "Update", sub), self.clock())
+            server_side.updated(kind, item, old, (options.manager, "Update", sub), self.clock())
         if options.dry_run:
             return (
                 {**item, "metadata": {**meta, "resourceVersion": old["metadata"]["resourceVersion"]}}
@@ -296,6 +307,15 @@ class Resources:
         if old is not None and _same(item, old):
             return old
         return _as(kind, self.store.put(kind.collection, key, item))
+
+
+def _known(kind: Kind, item: Object, options: Options) -> None:
+    """Drops what the kind does not have. Raises Refused (400) if the request is strict about it."""
+    dropped = prune(item, shapes.of(kind))
+    if dropped and options.strict:
+        words = ", ".join(f'unknown field "{path}"' for path in dropped)
+        said = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: strict decoding error: {words}'
+        raise bad_request(said)
 
 
 def _generation(item: Object, old: Object | None) -> int:

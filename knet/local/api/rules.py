@@ -31,6 +31,20 @@ def name(value: str, *, label: bool) -> Problems:
     return [] if pattern.match(value) else [("metadata.name", f'Invalid value: "{value}": {words}')]
 
 
+def finalizers(new: Object, old: Object) -> Problems:
+    """An object that is being deleted takes no new finalizers."""
+    before, now = (o["metadata"].get("finalizers") or [] for o in (old, new))
+    added = [name for name in now if name not in before]
+    if not added or "deletionTimestamp" not in old["metadata"]:
+        return []
+    named = ", ".join(f'"{name}"' for name in added)
+    said = (
+        "Forbidden: no new finalizers can be added if the object is being deleted, "
+        f"found new finalizers []string{{{named}}}"
+    )
+    return [("metadata.finalizers", said)]
+
+
 def pod(new: Object, old: Object | None) -> Problems:
     found = _pod_spec(new.get("spec") or {}, "spec")
     if old is not None and not found:

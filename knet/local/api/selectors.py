@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from knet.local.api.errors import bad_request
+from knet.local.api.kinds import Kind
 
 Object = dict[str, Any]
 Test = Callable[[Object], bool]
@@ -58,13 +59,33 @@ def _number(text: str | None) -> int | None:
     return int(text) if text and text.lstrip("-").isdigit() else None
 
 
-def fields(text: str) -> Test:
-    """A test by a field selector; any scalar field can be asked for. Raises Refused (400) for bad ones."""
+_FIELDS = {
+    "pods": "spec.nodeName spec.restartPolicy spec.schedulerName spec.serviceAccountName spec.hostNetwork "
+    "status.phase status.podIP status.podIPs status.nominatedNodeName",
+    "events": "involvedObject.kind involvedObject.namespace involvedObject.name involvedObject.uid "
+    "involvedObject.apiVersion involvedObject.resourceVersion involvedObject.fieldPath "
+    "reason reportingComponent source type",
+    "namespaces": "status.phase",
+    "nodes": "spec.unschedulable",
+    "secrets": "type",
+    "services": "spec.clusterIP spec.type",
+    "replicasets.apps": "status.replicas",
+}
+"""The fields that built-in kinds can be selected by, beside name and namespace."""
+
+
+def fields(text: str, kind: Kind) -> Test:
+    """A test by a field selector. Raises Refused (400) for a bad one, and for fields that the kind does not
+    offer; custom kinds offer all that are scalars.
+    """
     tests: list[tuple[list[str], str, bool]] = []
+    offered = {"metadata.name", "metadata.namespace", *_FIELDS.get(kind.collection, "").split()}
     for part in filter(str.strip, text.split(",")):
         found = _EQUAL.match(part)
         if found is None:
             raise bad_request(f'invalid field selector: "{part.strip()}"')
+        if kind.schema is None and found["key"] not in offered:
+            raise bad_request(f'field label not supported: "{found["key"]}"')
         tests.append((found["key"].split("."), found["value"], found["op"] != "!="))
     if not tests:
         return everything

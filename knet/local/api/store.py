@@ -115,6 +115,18 @@ class Store:
         """What happened to a kind after `version`, which must not be older than `oldest`."""
         return (c for c in tuple(self._history) if c.version > version and c.collection == collection)
 
+    def at(self, collection: str, version: int) -> Mapping[Key, Object]:
+        """The objects of a kind as they were at `version`, which must not be older than `oldest`."""
+        found = dict(self.all(collection))
+        for change in reversed(tuple(self.since(collection, version))):
+            meta = change.last["metadata"]
+            key = (meta.get("namespace", ""), meta["name"])
+            if change.old is None:
+                del found[key]
+            else:
+                found[key] = change.old
+        return found
+
     def listen(self, listener: Listener) -> None:
         """Has every later change told, in order."""
         self._listeners[listener] = None

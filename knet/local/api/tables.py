@@ -19,20 +19,32 @@ Include = Literal["None", "Metadata", "Object"]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A request for a table. `version` is v1 or v1beta1 of meta.k8s.io."""
+    """A request for another form of objects; `version` is v1 or v1beta1 of meta.k8s.io."""
 
+    form: Literal["Table", "PartialObjectMetadata"]
     version: str
 
 
 def accepts(header: str) -> Wanted | None:
-    """Whether an Accept header asks for a table before anything else that is served."""
+    """The other form that an Accept header asks for before the objects themselves, if any."""
     for part in header.split(","):
         words = {word.strip() for word in part.split(";")}
-        if {"as=Table", "g=meta.k8s.io"} <= words:
-            return next((Wanted(v) for v in ("v1", "v1beta1") if f"v={v}" in words), None)
-        if words & {"application/json", "*/*"}:
+        form = next((word.removeprefix("as=") for word in words if word.startswith("as=")), "")
+        if not form and words & {"application/json", "*/*"}:
             return None
+        version = next((v for v in ("v1", "v1beta1") if f"v={v}" in words), "")
+        if version and {"application/json", "g=meta.k8s.io"} <= words:
+            if form == "Table":
+                return Wanted("Table", version)
+            if form in ("PartialObjectMetadata", "PartialObjectMetadataList"):
+                return Wanted("PartialObjectMetadata", version)
     return None
+
+
+def partial(body: Object, version: str = "v1") -> Object:
+    """An object's metadata alone."""
+    said = {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}"}
+    return {**said, "metadata": body.get("metadata") or {}}
 
 
 def table(
@@ -80,8 +92,7 @@ def _row(
     if include == "Object":
         row["object"] = body
     elif include == "Metadata":
-        partial = {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}"}
-        row["object"] = {**partial, "metadata": body.get("metadata") or {}}
+        row["object"] = partial(body, version)
     else:
         row["object"] = None
     return row

@@ -109,7 +109,8 @@ class Watches:
                 return
             watcher.wake.clear()
             try:
-                await asyncio.wait_for(watcher.wake.wait(), left)
+                async with asyncio.timeout(left):
+                    await watcher.wake.wait()
             except TimeoutError:
                 if watcher.asked.bookmarks and (end is None or loop.time() < end):
                     yield self._bookmark(watcher.asked)

@@ -133,12 +133,20 @@ def test_pruning_drops_what_is_not_named_and_says_what():
 
 
 def test_defaults_fill_what_is_missing_or_null_at_every_depth():
-    given = body(size=1, color=None, note=None, rules=[{"host": "a"}, {"host": "b", "weight": 1}])
+    given = body(
+        size=1,
+        name=None,
+        color=None,
+        note=None,
+        labels={"a": None},
+        rules=[{"host": "a"}, {"host": "b", "weight": 1}],
+    )
     fill(given, SCHEMA)
     assert given["spec"] == {
         "size": 1,
         "color": "red",
         "note": None,
+        "labels": {},
         "rules": [{"host": "a", "weight": 100}, {"host": "b", "weight": 1}],
     }
 
@@ -282,7 +290,7 @@ def test_its_kinds_are_served_while_it_stands():
     assert first.subresources == {"status", "scale"}
     assert first.scale_paths == ("spec.size", "status.size", "")
     assert served.find("example.dev", "v2", "things").subresources == frozenset()
-    given = body(size=1, more=1)
+    given = body(size=1)
     first.prepare(given)
     assert given == body(size=1, color="red")
     assert first.check(body(size=0), None)[0][0] == "spec.size"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from knet.local.api import shapes
 from knet.local.api.errors import Refused
 from knet.local.api.kinds import Kind, Object
 from knet.local.api.patches import fields
-from knet.local.api.patches.lists import SETS, merge_key
+from knet.local.api.shapes import Schema
+from knet.text import json
 
 Manager = tuple[str, str, str]
 """(name, operation, subresource)."""
@@ -50,10 +52,10 @@ def put_owned(item: Object, owners: Mapping[Manager, set[fields.Path]], was: Obj
         item["metadata"]["managedFields"] = made
 
 
-def updated(new: Object, old: Object | None, manager: Manager, now: str) -> None:
+def updated(kind: Kind, new: Object, old: Object | None, manager: Manager, now: str) -> None:
     """Notes in `new` that `manager` wrote what differs from `old` (an Update: create, PUT, patch)."""
-    owners = owned(old) if old else {}
-    have, had = fields.leaves(new), fields.leaves(old) if old else set()
+    owners, schema = owned(old) if old else {}, shapes.of(kind)
+    have, had = fields.leaves(new, schema), fields.leaves(old, schema) if old else set()
     changed = {p for p in have if p not in had or fields.get(new, p) != fields.get(old, p)}
     for other in owners:
         owners[other] = {p for p in owners[other] if p in have and p not in changed}
@@ -61,13 +63,22 @@ def updated(new: Object, old: Object | None, manager: Manager, now: str) -> None
     put_owned(new, owners, old, now)
 
 
-def apply(kind: Kind, old: Object | None, wanted: Object, manager: str, *, force: bool, now: str) -> Object:
-    """The object after `manager` applies `wanted`. Raises Refused (409) for fields that others own.
+def apply(
+    kind: Kind, old: Object | None, wanted: Object, manager: tuple[str, str], *, force: bool, now: str
+) -> Object:
+    """The object after `manager` (name, subresource) applies `wanted`. Raises Refused (409) for what others own.
 
-    What the manager applied before and no longer names goes, unless somebody else owns it too.
+    What the manager applied before and no longer names goes, unless somebody else owns it too. Through a
+    subresource only that is applied, otherwise all but it.
     """
-    me: Manager = (manager, "Apply", "")
-    mine = fields.leaves(wanted)
+    name, sub = manager
+    me: Manager = (name, "Apply", sub)
+    schema = shapes.of(kind)
+    mine = fields.leaves(wanted, schema)
+    if sub:
+        mine = {path for path in mine if path[0] == f"f:{sub}"}
+    elif kind.has("status"):
+        mine = {path for path in mine if path[0] != "f:status"}
     if old is None:
         made = copy.deepcopy(wanted)
         put_owned(made, {me: mine}, None, now)
@@ -80,13 +91,13 @@ def apply(kind: Kind, old: Object | None, wanted: Object, manager: str, *, force
     }
     conflicts = {other: found for other, found in conflicts.items() if found}
     if conflicts and not force:
-        raise _refused(kind, old["metadata"]["name"], conflicts)
+        raise _refused(old, conflicts)
     made = copy.deepcopy(old)
     kept = {p for other, paths in owners.items() if other != me for p in paths}
-    for path in sorted(owners.get(me, set()) - mine - kept, key=len, reverse=True):
+    for path in sorted(owners.get(me, set()) - mine - kept, key=len):
         if not any(k[: len(path)] == path for k in mine | kept):
             fields.remove(made, path)
-    made = dict(_merged(made, wanted, ""))
+    made = dict(_merged(made, wanted, schema))
     for other, found in conflicts.items():
         owners[other] -= set(found)
     owners[me] = mine
@@ -94,35 +105,76 @@ def apply(kind: Kind, old: Object | None, wanted: Object, manager: str, *, force
     return made
 
 
-def _merged(current: Any, wanted: Any, field: str) -> Any:
-    if isinstance(wanted, Mapping):
-        out = dict(current) if isinstance(current, Mapping) else {}
+def _merged(current: Any, wanted: Any, schema: Schema) -> Any:
+    if isinstance(wanted, Mapping) and isinstance(current, Mapping) and not shapes.is_atomic(schema):
+        out = dict(current)
         for key, value in wanted.items():
-            out[key] = _merged(out.get(key), value, key)
+            out[key] = _merged(out.get(key), value, shapes.child(schema, key) or shapes.OPEN)
         return out
-    if not isinstance(wanted, list) or not isinstance(current, list):
-        return copy.deepcopy(wanted)
-    if field in SETS:
-        return [*current, *(item for item in wanted if item not in current)]
-    key = merge_key(field, current, wanted)
-    if key is None:
-        return copy.deepcopy(wanted)
-    named = {str(item.get(key)): item for item in current}
-    made = [_merged(named.pop(str(item.get(key)), None), item, "") for item in wanted]
-    return [*made, *named.values()]
+    if isinstance(wanted, list) and isinstance(current, list):
+        if shapes.is_set(schema):
+            return _interleaved(
+                current, wanted, lambda item: json.canonical(item).decode(), lambda _, new: new
+            )
+        if keys := shapes.keys(schema):
+            each = shapes.item(schema)
+            return _interleaved(
+                current,
+                wanted,
+                lambda item: fields.item_step(keys, item),
+                lambda old, new: _merged(old, new, each),
+            )
+    return copy.deepcopy(wanted)
 
 
-def _refused(kind: Kind, name: str, conflicts: Mapping[Manager, list[fields.Path]]) -> Refused:
+def _interleaved(
+    current: list[Any], wanted: list[Any], name: Callable[[Any], str], merged: Callable[[Any, Any], Any]
+) -> list[Any]:
+    """Both lists in one: what is wanted in its order, and the rest where it stood between what both have."""
+    had, want = {name(item): item for item in current}, [name(item) for item in wanted]
+    out: list[Any] = []
+    at, done = 0, set()
+    for rank, item in enumerate(wanted):
+        shared = next((other for other in want[rank:] if other in had), None)
+        while at < len(current) and (here := name(current[at])) != shared:
+            if here not in want:
+                out.append(current[at])
+            at += 1
+        out.append(merged(had.get(want[rank]), item))
+        done.add(want[rank])
+        if at < len(current) and name(current[at]) in done:
+            at += 1
+    return [*out, *(item for item in current[at:] if name(item) not in want)]
+
+
+def _refused(old: Object, conflicts: Mapping[Manager, list[fields.Path]]) -> Refused:
+    """The 409 that names every field and its owner."""
+    named = {_who(old, manager): [fields.text(p) for p in found] for manager, found in conflicts.items()}
     causes = [
-        {
-            "reason": "FieldManagerConflict",
-            "message": f'conflict with "{manager[0]}"',
-            "field": "." + ".".join(step.partition(":")[2] for step in path),
-        }
-        for manager, found in conflicts.items()
-        for path in found
+        {"reason": "FieldManagerConflict", "message": f"conflict with {who}", "field": field}
+        for who, found in sorted(named.items())
+        for field in found
     ]
-    words = "; ".join(f"{c['message']}: {c['field']}" for c in causes)
-    number = f"{len(causes)} conflict{'s' if len(causes) > 1 else ''}"
-    details = {"name": name, "group": kind.group, "kind": kind.plural, "causes": causes}
-    return Refused(409, "Conflict", f"Apply failed with {number}: {words}", details)
+    if len(causes) == 1:
+        words = f"Apply failed with 1 conflict: {causes[0]['message']}: {causes[0]['field']}"
+    else:
+        lines = [
+            line
+            for who in sorted(named)
+            for line in (f"conflicts with {who}:", *(f"- {f}" for f in named[who]))
+        ]
+        words = f"Apply failed with {len(causes)} conflicts: " + "\n".join(lines)
+    return Refused(409, "Conflict", words, {"causes": causes})
+
+
+def _who(old: Object, manager: Manager) -> str:
+    name, operation, sub = manager
+    said = f'"{name}"' + (f' with subresource "{sub}"' if sub else "")
+    if operation != "Update":
+        return said
+    entry = next(
+        m
+        for m in old["metadata"]["managedFields"]
+        if (m["manager"], m["operation"], m.get("subresource", "")) == manager
+    )
+    return f"{said} using {entry['apiVersion']} at {entry['time']}"

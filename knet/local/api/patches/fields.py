@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from knet.local.api.patches.lists import SETS, merge_key
+from knet.local.api import shapes
+from knet.local.api.shapes import Schema
 from knet.text import json
 
 Path = tuple[str, ...]
@@ -24,30 +25,33 @@ _NOT_OWNED = {
 }  # fmt: skip
 
 
-def leaves(item: Any) -> set[Path]:
-    """Every field that an object sets, down to scalars, atomic lists and items of lists by key."""
-    return {p for p in _walk(item, (), "") if not any(p[: len(no)] == no for no in _NOT_OWNED)}
+def leaves(item: Any, schema: Schema) -> set[Path]:
+    """Every field that an object sets, down to scalars, atomic lists and maps, and items of lists by key."""
+    return {p for p in _walk(item, (), schema) if not any(p[: len(no)] == no for no in _NOT_OWNED)}
 
 
-def _walk(value: Any, at: Path, field: str) -> Iterator[Path]:
-    if isinstance(value, Mapping) and value:
+def _walk(value: Any, at: Path, schema: Schema) -> Iterator[Path]:
+    if isinstance(value, Mapping) and value and not shapes.is_atomic(schema):
         for name, inner in value.items():
-            yield from _walk(inner, (*at, f"f:{name}"), name)
-    elif isinstance(value, list) and field in SETS:
+            yield from _walk(inner, (*at, f"f:{name}"), shapes.child(schema, name) or shapes.OPEN)
+    elif isinstance(value, list) and shapes.is_set(schema):
         for inner in value:
             yield (*at, f"v:{json.dumps(inner).decode()}")
-    elif isinstance(value, list) and value and (key := merge_key(field, value)):
+    elif isinstance(value, list) and value and (keys := shapes.keys(schema)):
+        each = shapes.item(schema)
         for inner in value:
-            step = _item(key, inner)
+            step = item_step(keys, inner)
             yield (*at, step)
             for name, deeper in inner.items():
-                yield from _walk(deeper, (*at, step, f"f:{name}"), name)
+                yield from _walk(deeper, (*at, step, f"f:{name}"), shapes.child(each, name) or shapes.OPEN)
     elif at:
         yield at
 
 
-def _item(key: str, item: Mapping[str, Any]) -> str:
-    return "k:" + json.canonical({key: item.get(key)}).decode()
+def item_step(keys: tuple[str, ...], item: Mapping[str, Any]) -> str:
+    """The step to an item of a list: `k:{"name":"app"}`."""
+    found = {key: item.get(key, shapes.KEY_DEFAULTS.get(key)) for key in keys}
+    return "k:" + json.canonical({key: value for key, value in found.items() if value is not None}).decode()
 
 
 def get(item: Any, path: Path) -> Any:
@@ -68,19 +72,36 @@ def _step(value: Any, step: str) -> Any:
     wanted = json.loads(text)
     if kind == "v":
         return wanted if wanted in value else None
-    return next((i for i in value if all(i.get(k) == v for k, v in wanted.items())), None)
+    defaults = shapes.KEY_DEFAULTS
+    return next((i for i in value if all(i.get(k, defaults.get(k)) == v for k, v in wanted.items())), None)
+
+
+def text(path: Path) -> str:
+    """A path for people: `.spec.containers[name="app"].image`."""
+    return "".join(_spelled(step) for step in path)
+
+
+def _spelled(step: str) -> str:
+    kind, _, said = step.partition(":")
+    if kind == "f":
+        return f".{said}"
+    if kind == "v":
+        return f"[={said}]"
+    return "[" + ",".join(f"{k}={json.dumps(v).decode()}" for k, v in json.loads(said).items()) + "]"
 
 
 def remove(item: Any, path: Path) -> None:
-    """Takes the value at a path out of an object, in place."""
+    """Takes the value at a path out of an object, in place, and what it leaves empty with it."""
     holder = get(item, path[:-1]) if path[:-1] else item
-    kind, _, text = path[-1].partition(":")
+    kind, _, name = path[-1].partition(":")
     if isinstance(holder, dict) and kind == "f":
-        holder.pop(text, None)
+        holder.pop(name, None)
     elif isinstance(holder, list):
         found = _step(holder, path[-1])
         if found is not None:
             holder.remove(found)
+    if holder is not None and not holder and path[:-1]:
+        remove(item, path[:-1])
 
 
 def to_v1(paths: set[Path]) -> dict[str, Any]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jsonpatch
 import jsonpointer
 
 from knet.local.api.errors import Refused, bad_request
-from knet.local.api.patches.lists import SETS, merge_key
+from knet.local.api.shapes import OPEN, Schema, child, item, merge_key, merges
 
 _DIRECTIVE = "$patch"
 _DELETE_PRIMITIVE = "$deleteFromPrimitiveList/"
@@ -43,10 +43,12 @@ def json_patch(current: Any, patch: Any) -> Any:
         raise Refused(422, "Invalid", message) from error
 
 
-def strategic(current: Any, patch: Any) -> Any:
-    """Strategic merge: as `merge`, but lists of named things merge by name (`lists`), with directives."""
+def strategic(current: Any, patch: Any, schema: Schema) -> Any:
+    """Strategic merge: as `merge`, but lists merge by their keys where the schema says so; with directives."""
     if not isinstance(patch, Mapping):
         return patch
+    if patch.get(_DIRECTIVE) == "delete":
+        return {}
     if patch.get(_DIRECTIVE) == "replace":
         return {k: v for k, v in patch.items() if k != _DIRECTIVE}
     out = dict(current) if isinstance(current, Mapping) else {}
@@ -61,42 +63,54 @@ def strategic(current: Any, patch: Any) -> Any:
         elif value is None:
             out.pop(key, None)
         elif isinstance(value, list):
-            out[key] = _list(key, out.get(key) or [], value)
+            order = patch.get(_ORDER + key, value)
+            out[key] = _list(out.get(key) or [], value, order, child(schema, key) or OPEN)
         else:
-            out[key] = strategic(out.get(key), value)
+            out[key] = strategic(out.get(key), value, child(schema, key) or OPEN)
     for key, order in patch.items():
-        if key.startswith(_ORDER):
-            field = key.removeprefix(_ORDER)
-            out[field] = _ordered(field, out.get(field) or [], order)
+        field = key.removeprefix(_ORDER)
+        if key.startswith(_ORDER) and field not in patch:
+            out[field] = _list(out.get(field) or [], [], order, child(schema, field) or OPEN)
     return out
 
 
-def _list(field: str, current: list[Any], patch: list[Any]) -> list[Any]:
-    if field in SETS:
-        return [*current, *(item for item in patch if item not in current)]
-    if any(isinstance(i, Mapping) and i.get(_DIRECTIVE) == "replace" for i in patch):
-        return [i for i in patch if i.get(_DIRECTIVE) != "replace"]
-    name = merge_key(field, current, patch)
-    if name is None:
+def _list(current: list[Any], patch: list[Any], order: list[Any], schema: Schema) -> list[Any]:
+    if not merges(schema):
         return patch
-    out = list(current)
-    for item in patch:
-        at = next((i for i, have in enumerate(out) if have.get(name) == item.get(name)), None)
-        if item.get(_DIRECTIVE) == "delete":
-            if at is not None:
-                del out[at]
-        elif at is None:
-            out.append(strategic({}, item))
+    key = merge_key(schema)
+    if key is None:
+        both = [*current, *(item for item in patch if item not in current)]
+        return _ordered(both, current, order, str)
+    if not all(isinstance(each, Mapping) for each in patch):
+        raise bad_request(f"cannot merge a list of things named by {key} with one that is none")
+    if any(each.get(_DIRECTIVE) == "replace" for each in patch):
+        return [each for each in patch if each.get(_DIRECTIVE) != "replace"]
+    if any(key not in each for each in patch):
+        raise bad_request(f"map: {patch} does not contain declared merge key: {key}")
+    gone = [each[key] for each in patch if each.get(_DIRECTIVE) == "delete"]
+    out = [each for each in current if each.get(key) not in gone]
+    for change in patch:
+        if change.get(_DIRECTIVE) == "delete":
+            continue
+        at = next((i for i, have in enumerate(out) if have.get(key) == change.get(key)), None)
+        if at is None:
+            out.append(strategic({}, change, item(schema)))
         else:
-            out[at] = strategic(out[at], item)
-    return out
+            out[at] = strategic(out[at], change, item(schema))
+    return _ordered(out, current, order, lambda each: str(each.get(key)))
 
 
-def _ordered(field: str, items: list[Any], order: list[Any]) -> list[Any]:
-    """Items in the order that the client says; those it does not name keep their places after them."""
-    name = merge_key(field, items, order)
-    if name is None:
-        ranks = {str(value): i for i, value in enumerate(order)}
-        return sorted(items, key=lambda item: ranks.get(str(item), len(ranks)))
-    ranks = {str(value.get(name)): i for i, value in enumerate(order)}
-    return sorted(items, key=lambda item: ranks.get(str(item.get(name)), len(ranks)))
+def _ordered(items: list[Any], before: list[Any], order: list[Any], name: Callable[[Any], str]) -> list[Any]:
+    """The items in the order that the patch gives them. One that it does not name stays before the first of
+    those that it stood before, and comes last otherwise.
+    """
+    places = {name(item): place for place, item in enumerate(before)}
+    wanted = {name(item): rank for rank, item in enumerate(order)}
+    named = sorted((item for item in items if name(item) in wanted), key=lambda item: wanted[name(item)])
+    others = [item for item in items if name(item) not in wanted]
+    out = []
+    while named and others:
+        first, other = places.get(name(named[0])), places.get(name(others[0]))
+        earlier = first is not None and other is not None and other < first
+        out.append(others.pop(0) if earlier else named.pop(0))
+    return [*out, *named, *others]

@@ -1,0 +1,163 @@
+"""Every test here runs against the embedded API and against a real one: what differs is a bug of the embedded."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import shutil
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+import real as real_cluster
+from embedded import embedded
+from knet.kube.resources import NAMESPACES
+
+JSON = "application/json"
+CONTENT = {
+    "json": "application/json-patch+json",
+    "merge": "application/merge-patch+json",
+    "strategic": "application/strategic-merge-patch+json",
+    "apply": "application/apply-patch+yaml",
+}
+
+
+@dataclass
+class Api:
+    """One API server. `ask` is a request as it is, for what a client would hide."""
+
+    name: str
+    url: str
+    token: str
+    kubeconfig: Path
+    session: aiohttp.ClientSession
+    client: object
+    ssl: object = True
+    namespace: str = ""
+    folder: Path = field(default_factory=Path)
+
+    async def ask(self, method, path, body=None, *, content=JSON, accept=JSON, **query):
+        """(status, decoded body)."""
+        headers = {"authorization": f"Bearer {self.token}", "accept": accept}
+        data = None
+        if body is not None:
+            headers["content-type"], data = content, json.dumps(body)
+        where = self.url + path.replace("/NS/", f"/{self.namespace}/")
+        async with self.session.request(
+            method, where, params=query, data=data, headers=headers, ssl=self.ssl
+        ) as answer:
+            text = await answer.text()
+            decoded = json.loads(text) if text and "json" in answer.content_type else text
+            return answer.status, decoded
+
+    async def patch(self, how, path, body, **query):
+        return await self.ask("PATCH", path, body, content=CONTENT[how], **query)
+
+    async def made(self, path, body):
+        """Creates an object that must be accepted."""
+        status, answer = await self.ask("POST", path, body)
+        assert status == 201, answer
+        return answer
+
+    @asynccontextmanager
+    async def watching(self, path, **query):
+        """The events of a watch: `await events()` is the next one."""
+        headers = {"authorization": f"Bearer {self.token}"}
+        where = self.url + path.replace("/NS/", f"/{self.namespace}/")
+        params = {"watch": "true", **query}
+        async with self.session.get(where, params=params, headers=headers, ssl=self.ssl) as answer:
+            assert answer.status == 200, await answer.text()
+
+            async def following():
+                return json.loads(await asyncio.wait_for(answer.content.readline(), 10))
+
+            yield following
+
+
+@pytest.fixture(scope="session")
+def real_api(tmp_path_factory):
+    """One real server for all tests; each has a namespace of its own."""
+    if why := real_cluster.missing():
+        pytest.skip(why)
+    with real_cluster.real(tmp_path_factory.mktemp("real")) as running:
+        yield running
+
+
+@asynccontextmanager
+async def opened(name, running, folder):
+    async with aiohttp.ClientSession() as session, running.client() as client:
+        ssl = client.connection.ssl or True
+        made = Api(name, running.url, running.token, running.kubeconfig, session, client, ssl, folder=folder)
+        made.namespace = f"t-{secrets.token_hex(4)}"
+        await client.create(NAMESPACES, {"metadata": {"name": made.namespace}})
+        yield made
+        # no controller is there to empty it: it stays behind, marked
+        await client.delete(NAMESPACES, made.namespace)
+
+
+@pytest.fixture(params=["embedded", "real"])
+async def api(request, tmp_path):
+    """The API under test, with an empty namespace (NS in paths)."""
+    if request.param == "real":
+        async with opened("real", request.getfixturevalue("real_api"), tmp_path) as made:
+            yield made
+    else:
+        async with embedded() as running, opened("embedded", running, tmp_path) as made:
+            yield made
+
+
+@pytest.fixture
+async def both(real_api, tmp_path):
+    """(embedded, real), to compare what they answer."""
+    async with (
+        embedded() as running,
+        opened("embedded", running, tmp_path) as ours,
+        opened("real", real_api, tmp_path) as theirs,
+    ):
+        yield ours, theirs
+
+
+@dataclass
+class Kubectl:
+    """`await kubectl("get", "pods")` → what it prints; fails the test if kubectl fails."""
+
+    binary: Path
+    api: Api
+    old: bool
+
+    async def __call__(self, *arguments, stdin="", code=0, editor=""):
+        process = await self.start(*arguments, editor=editor)
+        out, err = await asyncio.wait_for(process.communicate(stdin.encode()), 60)
+        assert process.returncode == code, f"kubectl {' '.join(arguments)}\n{out.decode()}\n{err.decode()}"
+        return out.decode() + (err.decode() if code else "")
+
+    async def start(self, *arguments, editor=""):
+        # a home of its own: kubectl caches discovery there, by address
+        home = {"HOME": str(self.api.folder), "PATH": os.environ["PATH"], "KUBE_EDITOR": editor}
+        known = ["--kubeconfig", str(self.api.kubeconfig), "--namespace", self.api.namespace]
+        return await asyncio.create_subprocess_exec(
+            self.binary,
+            *known,
+            *arguments,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=home,
+        )
+
+
+@pytest.fixture(params=["current", "debian"])
+def kubectl(request, api):
+    """kubectl, the current one and Debian's (1.20), against the API under test."""
+    name = "kubectl" if request.param == "current" else "kubectl-debian"
+    found = real_cluster.assets() / name
+    if not found.is_file() and request.param == "current" and (on_path := shutil.which("kubectl")):
+        found = Path(on_path)
+    if not found.is_file():
+        pytest.skip(f"no {name} in {real_cluster.assets()}: run `make cluster-tools`")
+    return Kubectl(found, api, request.param == "debian")
