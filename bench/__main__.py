@@ -10,6 +10,7 @@ NAMES = {
     "tree": "render and diff of 10,000 files",
     "startup": "knet as a whole process",
     "xds": "a canary step among N KIngresses through a real Envoy, with the peers' layout beside it",
+    "api": "the embedded API: 10,000 objects, 200 watches, 500 writes a second",
     "gateway": "knet gateway run on 10,000 files, from nothing to every host answered",
 }
 

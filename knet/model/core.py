@@ -42,6 +42,8 @@ class ServicePort(Loose):
 
 
 class ServiceSpec(Loose):
+    shared = ("ports",)
+
     type: str = "ClusterIP"
     cluster_ip: str = Field(default="", alias="clusterIP")
     external_name: str = ""
@@ -61,6 +63,8 @@ class EndpointConditions(Loose):
 
 
 class Endpoint(Loose):
+    shared = ("conditions",)
+
     addresses: tuple[str, ...] = ()
     conditions: EndpointConditions = EndpointConditions()
 
@@ -73,6 +77,8 @@ class EndpointPort(Loose):
 
 
 class EndpointSlice(Object):
+    shared = ("ports",)
+
     address_type: str = "IPv4"
     endpoints: tuple[Endpoint, ...] = ()
     ports: tuple[EndpointPort, ...] = ()

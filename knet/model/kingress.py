@@ -79,6 +79,18 @@ class IngressSpec(Model):
     rules: tuple[IngressRule, ...] = ()
     http_option: str = ""
 
+    def model_post_init(self, context: Any, /) -> None:
+        """Has rules with equal paths share them: most rules of a Route repeat one split for another host."""
+        super().model_post_init(context)
+        if len(self.rules) < 2:
+            return
+        known: dict[object, HTTPIngressRuleValue] = {}
+        for rule in self.rules:
+            if rule.http is not None:
+                first = known.setdefault(_written(rule.http), rule.http)
+                if first is not rule.http:
+                    object.__setattr__(rule, "http", first)
+
 
 class KIngress(Model):
     """One KIngress as written: `defaulted()` gives it with Knative's defaults filled in."""
@@ -122,6 +134,28 @@ def parse(data: dict[str, Any]) -> KIngress:
     return KIngress.model_validate_json(json.dumps(drop_nulls(data)))
 
 
+def _written(value: HTTPIngressRuleValue) -> object:
+    """All that a rule's paths say, in the order in which they say it."""
+    return tuple(
+        [
+            (
+                path.path,
+                path.rewrite_host,
+                tuple(path.append_headers.items()),
+                tuple([(name, match.exact) for name, match in path.headers.items()]),
+                tuple([identity(split) for split in path.splits]),
+            )
+            for path in value.paths
+        ]
+    )
+
+
+def identity(split: IngressBackendSplit) -> tuple[object, ...]:
+    """All that a split says, to tell equal ones."""
+    headers = tuple(split.append_headers.items())
+    return split.service_namespace, split.service_name, split.service_port, split.percent, headers
+
+
 def _lone_splits(rule: IngressRule) -> bool:
     for path in rule.http.paths if rule.http else ():
         splits = path.splits
@@ -157,7 +191,8 @@ def spec_json(spec: IngressSpec) -> dict[str, Any]:
     if spec.tls:
         out["tls"] = [_tls_json(t) for t in spec.tls]
     if spec.rules:
-        out["rules"] = [_rule_json(r) for r in spec.rules]
+        paths: dict[int, list[dict[str, Any]]] = {}  # of what rules share (`IngressSpec`)
+        out["rules"] = [_rule_json(r, paths) for r in spec.rules]
     if spec.http_option:
         out["httpOption"] = spec.http_option
     return out
@@ -174,14 +209,17 @@ def _tls_json(tls: IngressTLS) -> dict[str, Any]:
     return out
 
 
-def _rule_json(rule: IngressRule) -> dict[str, Any]:
+def _rule_json(rule: IngressRule, known: dict[int, list[dict[str, Any]]]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     if rule.hosts:
         out["hosts"] = rule.hosts
     if rule.visibility:
         out["visibility"] = rule.visibility
     if rule.http is not None:
-        out["http"] = {"paths": [_path_json(p) for p in rule.http.paths]}
+        paths = known.get(id(rule.http))
+        if paths is None:
+            paths = known[id(rule.http)] = [_path_json(p) for p in rule.http.paths]
+        out["http"] = {"paths": paths}
     return out
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain
 from typing import Any
 
 from knet import checks
@@ -14,6 +16,7 @@ from knet.backends.contour.httpproxies import KIND, ProxyMaker
 from knet.backends.contour.placement import place
 from knet.backends.contour.settings import Settings
 from knet.backends.contour.telling import tell
+from knet.backends.parents import Parents
 from knet.errors import Diagnostic, ObjectRef, Severity
 from knet.routing.build import in_bulk
 from knet.routing.table import IngressTable, Key, Route, RoutingTable, Upstream
@@ -27,8 +30,8 @@ def render(table: RoutingTable, settings: Settings, changed: frozenset[Key] | No
     with in_bulk(len(table.ingresses if changed is None else changed)):
         _render(table, settings, _wanted(table, changed), out)
     return Rendered(
-        tuple(out.objects),
-        parents=out.parents,
+        tuple(chain.from_iterable(out.proxies.values())),
+        parents=Parents(partial(_parents, out.proxies)),
         left_out=frozenset(out.left_out),
         diagnostics=tuple(out.diagnostics),
     )
@@ -95,8 +98,7 @@ def _wanted(table: RoutingTable, changed: frozenset[Key] | None) -> Iterable[Ing
 
 @dataclass(slots=True)
 class _Collected:
-    objects: list[dict[str, Any]] = field(default_factory=list)
-    parents: dict[ObjectRef | tuple[str, str], Key] = field(default_factory=dict)
+    proxies: dict[Key, list[dict[str, Any]]] = field(default_factory=dict)
     left_out: set[Key] = field(default_factory=set)
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
@@ -104,6 +106,8 @@ class _Collected:
         """Takes in the HTTPProxies of a KIngress."""
         if not made:
             self.left_out.add(key)
-        self.objects += made
-        for proxy in made:
-            self.parents[ObjectRef(KIND, key[0], proxy["metadata"]["name"])] = key
+        self.proxies[key] = made
+
+
+def _parents(proxies: Mapping[Key, list[dict[str, Any]]]) -> dict[ObjectRef | tuple[str, str], Key]:
+    return {ObjectRef(KIND, k[0], p["metadata"]["name"]): k for k, made in proxies.items() for p in made}

@@ -18,6 +18,7 @@ CHALLENGE = "/.well-known/acme-challenge"
 
 
 def header_values(headers: Headers) -> list[dict[str, str]]:
+    """Header edits as HTTPProxies have them."""
     return [{"name": name, "value": value} for name, value in headers]
 
 
@@ -38,6 +39,7 @@ class Services:
     def __init__(self, upstreams: Mapping[Key, Upstream], settings: Settings) -> None:
         self._upstreams = upstreams
         self._internal_tls = settings.internal_tls
+        self._edits: dict[tuple[str, str], dict[str, str]] = {}
 
     def of(self, route: Route, namespace: str) -> list[dict[str, Any]]:
         """Every split of a route, whatever its weight."""
@@ -54,8 +56,15 @@ class Services:
         if not challenge:
             self._reach(made, split, rewritten, namespace)
         if split.set_headers:
-            made["requestHeadersPolicy"] = {"set": header_values(split.set_headers)}
+            made["requestHeadersPolicy"] = {"set": [self._edit(*edit) for edit in split.set_headers]}
         return made
+
+    def _edit(self, name: str, value: str) -> dict[str, str]:
+        """One header edit; half of them name the namespace, and are equal for all its splits."""
+        found = self._edits.get((name, value))
+        if found is None:
+            found = self._edits[name, value] = {"name": name, "value": value}
+        return found
 
     def _reach(self, made: dict[str, Any], split: Split, rewritten: bool, namespace: str) -> None:
         names = _port_names(self._upstreams[namespace, split.destination.service], split.destination)

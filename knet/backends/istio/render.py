@@ -24,7 +24,7 @@ EXT, INT = Visibility.EXTERNAL, Visibility.INTERNAL
 
 def render(table: RoutingTable, settings: Settings, changed: frozenset[Key] | None = None) -> Rendered:
     """Gateways, Secret copies and VirtualServices of every KIngress (of `changed` only, if given)."""
-    out = _Collected()
+    out = _Collected(table)
     with in_bulk(len(table.ingresses if changed is None else changed)):
         for ingress in _wanted(table, changed):
             try:
@@ -122,17 +122,16 @@ class _Collected:
     `uses` has the KIngresses that need no object at all, which nothing else would name.
     """
 
+    table: RoutingTable
     objects: dict[ObjectRef, dict[str, Any]] = field(default_factory=dict)
     parents: dict[ObjectRef | tuple[str, str], Key] = field(default_factory=dict)
     left_out: set[Key] = field(default_factory=set)
     diagnostics: list[Diagnostic] = field(default_factory=list)
-    ages: dict[Key, tuple[str, str, Key]] = field(default_factory=dict)
     uses: dict[Key, dict[str, tuple[str, ...]]] = field(default_factory=dict)
 
     def add(self, ingress: IngressTable, objects: list[dict[str, Any]]) -> None:
         """Takes in what a KIngress makes."""
-        key, origin = ingress.key, ingress.origin
-        self.ages[key] = (origin.created, origin.uid, key)
+        key = ingress.key
         if not objects:
             self.uses[key] = {}
         for made in objects:
@@ -148,10 +147,14 @@ class _Collected:
     def _collide(self, ref: ObjectRef, made: dict[str, Any], key: Key) -> None:
         """Cut names can be equal; upstream's later update keeps the metadata of the elder KIngress."""
         other = self.parents[ref]
-        elder, younger = sorted((self.ages[other], self.ages[key]))
-        if elder == self.ages[key]:
+        elder, younger = sorted((other, key), key=self._age)
+        if elder == key:
             self.parents[ref] = key
             self.objects[ref] = {**made, "spec": self.objects[ref]["spec"]}
         else:
             self.objects[ref] = {**self.objects[ref], "spec": made["spec"]}
-        self.diagnostics.append(_collision(ref, elder[2], younger[2]))
+        self.diagnostics.append(_collision(ref, elder, younger))
+
+    def _age(self, key: Key) -> tuple[str, str, Key]:
+        origin = self.table.ingresses[key].origin
+        return origin.created, origin.uid, key

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import partial
 
 from knet.backends.api import Rendered
 from knet.backends.kourier.gateway import gateway_resources
@@ -12,6 +12,7 @@ from knet.backends.kourier.ingress import Made, Translator
 from knet.backends.kourier.settings import CA_SECRET, Settings
 from knet.backends.kourier.upstreams import Clusters
 from knet.backends.kourier.vhosts import VirtualHosts
+from knet.backends.parents import Parents
 from knet.envoy.build import secrets
 from knet.errors import Diagnostic, ObjectRef
 from knet.routing.table import IngressTable, Key, RoutingTable
@@ -34,7 +35,12 @@ def render(table: RoutingTable, settings: Settings, changed: frozenset[Key] | No
     for ingress in _wanted(table, changed):
         out.add(ingress.key, translator.translate(ingress))
     return Rendered(
-        (), out.resources, Parents(out.uses), frozenset(out.left_out), tuple(out.diagnostics), out.uses
+        (),
+        out.resources,
+        Parents(partial(_parents, out.uses)),
+        frozenset(out.left_out),
+        tuple(out.diagnostics),
+        out.uses,
     )
 
 
@@ -44,29 +50,14 @@ def _wanted(table: RoutingTable, changed: frozenset[Key] | None) -> Iterable[Ing
     return [table.ingresses[key] for key in sorted(changed) if key in table.ingresses]
 
 
-class Parents(Mapping[ObjectRef | tuple[str, str], Key]):
-    """`Rendered.parents`, worked out from `uses` when somebody asks: of those who share one, the first."""
-
-    def __init__(self, uses: Mapping[Key, Mapping[str, tuple[str, ...]]]) -> None:
-        self._uses = uses
-
-    @cached_property
-    def _known(self) -> dict[ObjectRef | tuple[str, str], Key]:
-        found: dict[ObjectRef | tuple[str, str], Key] = {}
-        for key, sections in self._uses.items():
-            for section, names in sections.items():
-                for name in names:
-                    found.setdefault((section, name), key)
-        return found
-
-    def __getitem__(self, resource: ObjectRef | tuple[str, str]) -> Key:
-        return self._known[resource]
-
-    def __iter__(self) -> Iterator[ObjectRef | tuple[str, str]]:
-        return iter(self._known)
-
-    def __len__(self) -> int:
-        return len(self._known)
+def _parents(uses: Mapping[Key, Mapping[str, tuple[str, ...]]]) -> dict[ObjectRef | tuple[str, str], Key]:
+    """The KIngress of each resource: of those who share one, the first."""
+    found: dict[ObjectRef | tuple[str, str], Key] = {}
+    for key, sections in uses.items():
+        for section, names in sections.items():
+            for name in names:
+                found.setdefault((section, name), key)
+    return found
 
 
 @dataclass(slots=True)

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from knet.model.kingress import CLUSTER_LOCAL, HASH_OVERRIDE, IngressBackendSplit, IngressRule, KIngress
+from knet.model.kingress import (
+    CLUSTER_LOCAL,
+    HASH_OVERRIDE,
+    IngressBackendSplit,
+    IngressRule,
+    KIngress,
+    identity,
+)
 from knet.routing.passes.probes import with_hash
 from knet.routing.table import Destination, Headers, Route, RouteMatch, Split, VirtualHost, Visibility
 
@@ -24,7 +31,7 @@ def make_rows(ingress: KIngress, probe_hash: str) -> tuple[VirtualHost, ...]:
 class _RowMaker:
     """Makes the rows of one KIngress; holds what they share."""
 
-    __slots__ = ("_hash", "_headers", "_matches", "_redirected", "_splits")
+    __slots__ = ("_hash", "_headers", "_matches", "_redirected", "_seen", "_splits")
 
     def __init__(self, redirected: bool, probe_hash: str) -> None:
         self._redirected = redirected
@@ -32,6 +39,7 @@ class _RowMaker:
         self._headers: dict[tuple[Headers, str], Headers] = {}
         self._matches: dict[tuple[str, Headers], RouteMatch] = {}
         self._splits: dict[object, tuple[Split, ...]] = {}
+        self._seen: dict[int, tuple[Split, ...]] = {}
 
     def row(self, index: int, rule: IngressRule) -> VirtualHost:
         visibility = Visibility.INTERNAL if rule.visibility == CLUSTER_LOCAL else Visibility.EXTERNAL
@@ -64,15 +72,14 @@ class _RowMaker:
         return found
 
     def _shared_splits(self, splits: tuple[IngressBackendSplit, ...]) -> tuple[Split, ...]:
-        key = tuple(
-            [
-                (s.service_namespace, s.service_name, s.service_port, s.percent, *s.append_headers.items())
-                for s in splits
-            ]
-        )
+        known = self._seen.get(id(splits))
+        if known is not None:
+            return known
+        key = tuple([identity(split) for split in splits])
         found = self._splits.get(key)
         if found is None:
             found = self._splits[key] = _make_splits(splits)
+        self._seen[id(splits)] = found  # rules mostly share their paths (`IngressSpec`)
         return found
 
 
