@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from knet.errors import Diagnostic, Severity
@@ -32,6 +32,7 @@ class Reader:
     assume_backends: bool = False
     _cache: Cache = field(default_factory=Cache)
     _good: dict[str, File] = field(default_factory=dict)
+    _packed: dict[str, File] = field(default_factory=dict)
 
     def read(self, jobs: int | None = 1) -> Reading:
         """The inputs as they are now. Raises KnetError (KNET001) if one of them names nothing.
@@ -51,16 +52,25 @@ class Reader:
         if stale:
             kept = [self._good[f.name] if f.name in stale else f for f in files]
             served = assemble(kept, jobs=jobs, cache=self._cache)
+        self._packed = {f.name: self._pack(f) for f in files}
         self._good = {
-            f.name: self._good.get(f.name, f) if f.name in bad else f
-            for f in files
-            if f.name in self._good or f.name not in bad
+            name: self._good.get(name, f) if name in bad else f
+            for name, f in self._packed.items()
+            if name in self._good or name not in bad
         }
+        served = replace(served, files={f.name: self._pack(f) for f in served.files.values()})
         used = {f.digest for f in (*files, *self._good.values())}
         self._cache.entries = {d: e for d, e in self._cache.entries.items() if d in used}
         composed = compose(served, self.ingress_class, assume_backends=self.assume_backends)
         found = (*written.diagnostics, *locate(composed.diagnostics, served, composed.parents))
         return Reading(served, composed, found, stale)
+
+    def _pack(self, file: File) -> File:
+        """A file as it is kept: of 10,000, 37 MB of text would be, only to say where something stands."""
+        for known in (self._packed.get(file.name), self._good.get(file.name)):
+            if known is not None and known.digest == file.digest:
+                return known
+        return file.packed()
 
 
 def watched(inputs: Sequence[str]) -> list[str]:
