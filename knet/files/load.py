@@ -125,7 +125,7 @@ def assemble(
             if errors(entry.findings):
                 invalid.add(ref)
     names = {file.name: file for file in files}
-    spots = place.find({n: f.content for n, f in names.items()}, [(where, f.field) for f, where in findings])
+    spots = place.find(lambda name: names[name].content, [(where, f.field) for f, where in findings])
     placed = sorted(
         (f.at(source) for (f, _), source in zip(findings, spots, strict=True)),
         key=lambda d: d.source or NOWHERE,
@@ -258,8 +258,7 @@ def locate(
     """
     given = list(diagnostics)
     targets = [_target(d, loaded, parents or {}) for d in given]
-    contents = {name: file.content for name, file in loaded.files.items()}
-    spots = iter(place.find(contents, [t for t in targets if t]))
+    spots = iter(place.find(lambda name: loaded.files[name].content, [t for t in targets if t]))
     return tuple(d.at(next(spots)) if t else d for d, t in zip(given, targets, strict=True))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from knet.errors import Source
@@ -42,10 +42,10 @@ def split(content: bytes) -> Iterator[tuple[int, bytes]]:
         lines += piece.count(b"\n")
 
 
-def find(contents: Mapping[str, bytes], wanted: Sequence[tuple[Place, str]]) -> list[Source]:
+def find(content: Callable[[str], bytes], wanted: Sequence[tuple[Place, str]]) -> list[Source]:
     """The Source of each (object, field); of the object's start where the field is not found.
 
-    `contents` holds the files by name. A document is composed once, however much is asked of it.
+    `content` gives the bytes of a file by name. A document is composed once, however much is asked of it.
     """
     by_document: dict[tuple[str, int], list[int]] = {}
     for i, (place, _) in enumerate(wanted):
@@ -55,7 +55,7 @@ def find(contents: Mapping[str, bytes], wanted: Sequence[tuple[Place, str]]) -> 
     found = {i: Source(p.file, p.line, p.column) for i, (p, _) in enumerate(wanted) if p.column}
     for (file, line), asked in by_document.items():
         if file not in cuts:
-            pieces = list(split(contents[file]))
+            pieces = list(split(content(file)))
             cuts[file] = [before for before, _ in pieces], [piece for _, piece in pieces]
         lines, texts = cuts[file]
         at = max(bisect_left(lines, line) - 1, 0)

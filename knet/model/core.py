@@ -48,7 +48,7 @@ class ServiceSpec(Loose):
     cluster_ip: str = Field(default="", alias="clusterIP")
     external_name: str = ""
     session_affinity: str = ""
-    selector: dict[str, str] = {}
+    selector: dict[str, str] = Field(default_factory=dict)
     ports: tuple[ServicePort, ...] = ()
 
 
@@ -107,8 +107,8 @@ class Secret(Object):
     """A Secret. Its data never shows in `repr`, logs or errors: `digest` stands for it."""
 
     type: str = ""
-    data: dict[str, str] = {}
-    string_data: dict[str, str] = {}
+    data: dict[str, str] = Field(default_factory=dict)
+    string_data: dict[str, str] = Field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"Secret({self.metadata.namespace}/{self.metadata.name}, {self.digest})"
@@ -132,7 +132,7 @@ class Secret(Object):
 
 
 class ConfigMap(Object):
-    data: dict[str, str] = {}
+    data: dict[str, str] = Field(default_factory=dict)
 
 
 KINDS: dict[tuple[str, str], type[Object]] = {

@@ -41,7 +41,7 @@ class IngressBackendSplit(Model):
     service_name: str = ""
     service_port: int | str = 0
     percent: int = 0
-    append_headers: dict[str, str] = {}
+    append_headers: dict[str, str] = Field(default_factory=dict)
 
 
 class HTTPIngressPath(Model):
@@ -49,9 +49,9 @@ class HTTPIngressPath(Model):
 
     path: str = ""
     rewrite_host: str = ""
-    headers: dict[str, HeaderMatch] = {}
+    headers: dict[str, HeaderMatch] = Field(default_factory=dict)
     splits: tuple[IngressBackendSplit, ...] = ()
-    append_headers: dict[str, str] = {}
+    append_headers: dict[str, str] = Field(default_factory=dict)
 
 
 class HTTPIngressRuleValue(Model):
@@ -99,7 +99,7 @@ class KIngress(Model):
     kind: str = Field(default=KIND)
     metadata: ObjectMeta = ObjectMeta()
     spec: IngressSpec = IngressSpec()
-    status: dict[str, Any] = {}
+    status: dict[str, Any] = Field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, str]:
