@@ -32,7 +32,8 @@ from bench.xds import Watched, envoy, free_ports, local_world
 from knet.backends.kourier import backend
 from knet.backends.kourier.settings import Ports
 from knet.control.plane import Plane
-from knet.envoy.server import Server, loop_factory
+from knet.control.runner import runner
+from knet.envoy.server import Server
 from knet.envoy.snapshot import SECTIONS, Snapshot
 from knet.model import kingress
 from knet.routing.world import World
@@ -192,9 +193,8 @@ def _dumped(dump: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def main(minutes: float = 30, count: int = 10_000) -> bool:
-    factory: Any = loop_factory()
-    with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(soak(minutes, count))
+    with runner() as running:
+        return running.run(soak(minutes, count))
 
 
 if __name__ == "__main__":

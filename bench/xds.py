@@ -21,7 +21,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from envoy.config.listener.v3 import listener_pb2
 from envoy.config.route.v3 import route_pb2, scoped_route_pb2
@@ -33,9 +32,10 @@ from bench.peers import Poller, named_backends
 from knet.backends.kourier import backend
 from knet.backends.kourier.settings import Ports
 from knet.control.plane import Plane
+from knet.control.runner import runner
 from knet.envoy.bootstrap import Bootstrap, Tcp
 from knet.envoy.process_find import find_envoy
-from knet.envoy.server import Server, loop_factory
+from knet.envoy.server import Server
 from knet.envoy.snapshot import SECTIONS, Snapshot
 from knet.model import core, kingress
 from knet.routing.world import World
@@ -300,9 +300,8 @@ async def run(counts: tuple[int, ...]) -> None:
 
 
 def main(counts: tuple[int, ...] = COUNTS) -> None:
-    factory: Any = loop_factory()
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(run(counts))
+    with runner() as running:
+        running.run(run(counts))
 
 
 if __name__ == "__main__":

@@ -70,16 +70,16 @@ def run_command(
       curl -H 'Host: hello.default.example.com' localhost:8080
     """  # noqa: D301
     from knet.control.local import Run, Voice, run
+    from knet.control.runner import runner
     from knet.envoy.process import Options
     from knet.envoy.process_find import find_envoy
-    from knet.envoy.server import loop_factory
 
     binary = find_envoy(os.environ) if own_envoy else None
     options = Options(concurrency, log_level, log=log, drain_seconds=drain)
     wanted = Run(envoy=binary, options=options, **given)
     voice = Voice(_findings, _readiness, _started)
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(run(wanted, voice))
+    with runner() as running:
+        running.run(run(wanted, voice))
 
 
 @command.command("status")

@@ -47,12 +47,12 @@ def command(*, state: Path, detach: bool, **given: Any) -> None:
     if detach:
         _detached(state, given)
         return
-    from knet.envoy.server import loop_factory
+    from knet.control.runner import runner
     from knet.local.up import Run
 
     wanted = Run(state=state.absolute(), environment=dict(os.environ), **given)
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(_run(wanted))
+    with runner() as running:
+        running.run(_run(wanted))
 
 
 async def _run(wanted: Any) -> None:

@@ -14,6 +14,8 @@ from knet.routing.table import Destination, Headers, Key, Route, Split, Upstream
 
 H2C_PORT = "http2"
 ORIGINAL_HOST = "K-Original-Host"
+EDITS = 256
+"""So many header edits are remembered: those that repeat are few."""
 CHALLENGE = "/.well-known/acme-challenge"
 
 
@@ -63,6 +65,8 @@ class Services:
         """One header edit; half of them name the namespace, and are equal for all its splits."""
         found = self._edits.get((name, value))
         if found is None:
+            if len(self._edits) >= EDITS:
+                self._edits.clear()
             found = self._edits[name, value] = {"name": name, "value": value}
         return found
 

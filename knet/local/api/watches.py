@@ -21,6 +21,9 @@ from knet.text import json
 MOST = 10_000
 """Events that one watcher may be behind."""
 BOOKMARK_S = 60.0
+EACH_S = 0.0001
+"""With N watchers of a kind, one of them is written to once in N times so long: what it costs to write to
+all of them must not keep writers waiting. Who is told seldom is told at once."""
 
 Shape = Callable[[Object], Any]
 """What a watcher sees of an object: itself, or a Table row."""
@@ -74,7 +77,10 @@ class Watches:
         return sum(map(len, self._watchers.values()))
 
     async def lines(self, asked: Asked) -> AsyncIterator[bytes]:
-        """The lines of one watch, for ever or for as long as it asked for. `check` its version first."""
+        """The lines of one watch, for ever or for as long as it asked for. `check` its version first.
+
+        What waits comes at once: one or several whole lines.
+        """
         store, collection = self._store, asked.kind.collection
         watcher = _Watcher(asked)
         if asked.version is None:
@@ -97,9 +103,17 @@ class Watches:
     async def _follow(self, watcher: _Watcher) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
         end = loop.time() + watcher.asked.seconds if watcher.asked.seconds else None
+        others = self._watchers[watcher.asked.kind.collection]
+        last = 0.0
         while not watcher.ended:
-            while watcher.pending:
-                yield watcher.pending.popleft()
+            if watcher.pending:
+                if (early := last + len(others) * EACH_S - loop.time()) > 0:
+                    await asyncio.sleep(early)
+                last = loop.time()
+                lines = b"".join(watcher.pending)
+                watcher.pending.clear()
+                yield lines
+                continue
             if watcher.behind:
                 status = expired().status()
                 yield json.dumps({"type": "ERROR", "object": status}) + b"\n"
