@@ -65,12 +65,20 @@ def compose(
         {o.key: o for o in loaded.of(core.Secret)},
         {o.key: o for o in loaded.of(core.ConfigMap)},
     )
+    base = replace(base, implied=_selecting(base))
     made = _compiled(loaded, base, ingress_class, revision_names or {})
     composed = _merged(loaded, base, made, lenient=lenient) if made else Composed(base)
     if not assume_backends:
         return composed
     world = composed.world
     return replace(composed, world=replace(world, implied=world.implied | destinations(world)))
+
+
+def _selecting(world: World) -> frozenset[Key]:
+    """The Services whose endpoints come from pods: nobody keeps those in files."""
+    return frozenset(
+        k for k, s in world.services.items() if s.spec.selector and k not in world.endpoint_slices
+    )
 
 
 def _compiled(
@@ -99,7 +107,7 @@ def _merged(loaded: Loaded, base: World, made: Compiled, *, lenient: bool) -> Co
         found += bad
         if lenient or not errors(bad):
             compiled[key] = ingress
-    world = replace(base, ingresses={**compiled, **base.ingresses}, implied=made.implied)
+    world = replace(base, ingresses={**compiled, **base.ingresses}, implied=made.implied | base.implied)
     parents = {ObjectRef(KIND, *key): parent for key, parent in made.parents.items()}
     return Composed(world, tuple(found), parents, made.implied_secrets, compiled, tuple(_patience(loaded)))
 
