@@ -47,3 +47,23 @@ CUSTOM_RESOURCE_DEFINITIONS = Resource(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
 )
 INGRESSES = Resource("networking.internal.knative.dev", "v1alpha1", "ingresses", "Ingress")
+
+_SERVING, _NETWORKING = "serving.knative.dev", "networking.internal.knative.dev"
+_AUTOSCALING = "autoscaling.internal.knative.dev"
+
+KSERVICES = Resource(_SERVING, "v1", "services", "Service")
+CONFIGURATIONS = Resource(_SERVING, "v1", "configurations", "Configuration")
+REVISIONS = Resource(_SERVING, "v1", "revisions", "Revision")
+ROUTES = Resource(_SERVING, "v1", "routes", "Route")
+DOMAIN_MAPPINGS = Resource(_SERVING, "v1beta1", "domainmappings", "DomainMapping")
+CLUSTER_DOMAIN_CLAIMS = Resource(
+    _NETWORKING, "v1alpha1", "clusterdomainclaims", "ClusterDomainClaim", namespaced=False
+)
+CERTIFICATES = Resource(_NETWORKING, "v1alpha1", "certificates", "Certificate")
+SERVERLESS_SERVICES = Resource(_NETWORKING, "v1alpha1", "serverlessservices", "ServerlessService")
+POD_AUTOSCALERS = Resource(_AUTOSCALING, "v1alpha1", "podautoscalers", "PodAutoscaler")
+METRICS = Resource(_AUTOSCALING, "v1alpha1", "metrics", "Metric")
+IMAGES = Resource("caching.internal.knative.dev", "v1alpha1", "images", "Image")
+HORIZONTAL_POD_AUTOSCALERS = Resource(
+    "autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler"
+)
