@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import Field
 
-from knet.model.meta import Model, ObjectMeta
+from knet.model.meta import Model, ObjectMeta, drop_nulls
+from knet.text import json
 
 API_VERSION = "networking.internal.knative.dev/v1alpha1"
 KIND = "Certificate"
@@ -61,3 +62,8 @@ class Certificate(Model):
         """The paths that the authority wants to see now."""
         given = self.status.get("http01Challenges") or ()
         return tuple(HTTP01Challenge.model_validate(c) for c in given)
+
+
+def parse(data: dict[str, Any]) -> Certificate:
+    """From plain data. Raises pydantic's ValidationError."""
+    return Certificate.model_validate_json(json.dumps(drop_nulls(data)))

@@ -1,0 +1,76 @@
+"""All controllers of Serving in one process, on one set of informers."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import cached_property
+
+from knet.control.serving.certificates import Certificates
+from knet.control.serving.configs import Configs
+from knet.control.serving.loop import Loop
+from knet.control.serving.mappings import DomainMappings
+from knet.control.serving.routes import Routes
+from knet.kube import resources
+from knet.kube.client import Client
+from knet.kube.cluster import Cluster
+from knet.model import features, network, network_domain
+from knet.serving.settings import Settings, settings
+
+KINDS = (
+    resources.CONFIG_MAPS,
+    resources.SECRETS,
+    resources.SERVICES,
+    resources.ENDPOINTS,
+    resources.CONFIGURATIONS,
+    resources.REVISIONS,
+    resources.ROUTES,
+    resources.DOMAIN_MAPPINGS,
+    resources.CLUSTER_DOMAIN_CLAIMS,
+    resources.CERTIFICATES,
+    resources.KSERVICES,
+    resources.INGRESSES,
+)
+
+CHECKS = {
+    network.NAME: network.parse,
+    network_domain.NAME: network_domain.parse,
+    features.NAME: features.parse,
+}
+
+
+class Serving:
+    """Belongs to one event loop."""
+
+    def __init__(self, client: Client) -> None:
+        self.cluster = Cluster(client, KINDS)
+        self.configs = Configs(self.cluster, CHECKS)
+        self.configs.on_change(self._reconfigured)
+        self._settings: Settings | None = None
+
+    @cached_property
+    def loops(self) -> tuple[Loop, ...]:
+        return (
+            Routes(self.cluster, self.settings),
+            DomainMappings(self.cluster, self.settings),
+            Certificates(self.cluster),
+        )
+
+    def settings(self) -> Settings:
+        """Those that count now."""
+        if self._settings is None:
+            self._settings, _ = settings(self.configs.world())
+        return self._settings
+
+    def _reconfigured(self) -> None:
+        self._settings = None
+        for loop in self.loops:
+            loop.everything()
+
+    async def run(self) -> None:
+        """Follows the API until cancelled."""
+        loops = self.loops  # their handlers have to be there before the first list
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.cluster.run())
+            await self.cluster.synced()
+            for loop in loops:
+                group.create_task(loop.run())

@@ -1,0 +1,93 @@
+"""What every reconciler of Serving shares: a queue of keys, and how they come into it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel
+
+from knet.kube.apply import apply_if_different
+from knet.kube.client import Client, Object
+from knet.kube.cluster import Cluster, controller_of
+from knet.kube.errors import NotFound
+from knet.kube.resources import Resource
+from knet.kube.sync import Key
+from knet.kube.workqueue import WorkQueue
+
+_SERVER = ("uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink")
+
+
+class ReconcileError(Exception):
+    """A reconcile that ended early, in upstream's words: it is tried again."""
+
+
+class Loop:
+    """Reconciles the objects of one kind. Subclasses say how: `reconcile`."""
+
+    resource: Resource
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.queue: WorkQueue[Key] = WorkQueue(self.resource.kind)
+        cluster.on(self.resource, lambda key, *_: self.queue.add(key))
+
+    @property
+    def client(self) -> Client:
+        return self.cluster.client
+
+    def owning(self, *children: Resource) -> None:
+        """Has an object looked at when something that it controls changes."""
+        for child in children:
+            self.cluster.on(child, self._child_changed)
+
+    def _child_changed(self, key: Key, old: Object | None, new: Object | None) -> None:
+        for item in (old, new):
+            name = controller_of(item, self.resource.kind) if item else ""
+            if name:
+                self.queue.add((key[0], name))
+
+    def everything(self) -> None:
+        """Has all objects looked at: something changed that concerns them all."""
+        for key in self.cluster.store(self.resource):
+            self.queue.add(key)
+
+    async def run(self, workers: int = 8) -> None:
+        """Works until cancelled."""
+        await self.queue.run(self._look, workers)
+
+    async def _look(self, key: Key) -> float | None:
+        item = self.cluster.get(self.resource, key)
+        if item is None or item["metadata"].get("deletionTimestamp"):
+            return None
+        return await self.reconcile(item)
+
+    async def reconcile(self, item: Object) -> float | None:
+        """Brings about what an object asks for; seconds after which to look again, or None."""
+        raise NotImplementedError
+
+    async def ensure(self, kind: Resource, wanted: Object) -> Object:
+        """Has an object say what is wanted, and gives it as it stands then."""
+        meta = wanted["metadata"]
+        key = (meta.get("namespace", ""), meta["name"])
+        return await apply_if_different(self.client, kind, wanted, self.cluster.get(kind, key))
+
+    async def remove(self, kind: Resource, names: Iterable[str], namespace: str) -> None:
+        """Deletes objects; those that are gone already are no error."""
+        for name in names:
+            try:
+                await self.client.delete(kind, name, namespace)
+            except NotFound:
+                continue
+
+
+def plain(model: BaseModel, resource: Resource) -> Object:
+    """A typed object as the API takes it."""
+    made: dict[str, Any] = model.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return {**made, "apiVersion": resource.api_version, "kind": resource.kind}
+
+
+def unsaid(item: Object) -> Object:
+    """Without what the server says, and without status: what is applied is ours alone."""
+    meta = {key: value for key, value in item["metadata"].items() if key not in _SERVER}
+    return {**{key: value for key, value in item.items() if key != "status"}, "metadata": meta}

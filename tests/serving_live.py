@@ -1,0 +1,102 @@
+"""Serving's controllers on an embedded API, and waiting for what they do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from embedded import embedded
+from knet.control.definitions import definitions
+from knet.control.serving.controllers import Serving
+from knet.kube import resources
+from knet.kube.client import Client
+from knet.kube.resources import Resource
+
+PATIENCE_S = 10.0
+Object = dict[str, Any]
+
+
+class Live:
+    """A cluster under test. `namespace` is "default"."""
+
+    def __init__(self, client: Client, serving: Serving) -> None:
+        self.client = client
+        self.serving = serving
+
+    async def until(
+        self, kind: Resource, name: str, test: Callable[[Object], Any], namespace: str = "default"
+    ) -> Object:
+        """The object as it is when it first passes a test (it need not be there yet)."""
+        said: list[Object] = []
+
+        async def follow() -> Object:
+            fields = f"metadata.name={name}"
+            async for event in self.client.watch(kind, namespace if kind.namespaced else None, fields=fields):
+                said[:] = [event.object]
+                if event.type != "DELETED" and test(event.object):
+                    return event.object
+            raise AssertionError("the watch ended")
+
+        try:
+            return await asyncio.wait_for(follow(), PATIENCE_S)
+        except TimeoutError:
+            raise AssertionError(f"{kind.kind} {name} never came to it: {said}") from None
+
+    async def gone(self, kind: Resource, name: str, namespace: str = "default") -> None:
+        """Waits until an object is no longer there."""
+        listed = await self.client.list(kind, namespace, fields=f"metadata.name={name}")
+        if not listed.items:
+            return
+
+        async def follow() -> None:
+            events = self.client.watch(
+                kind, namespace, fields=f"metadata.name={name}", resource_version=listed.resource_version
+            )
+            async for event in events:
+                if event.type == "DELETED":
+                    return
+
+        await asyncio.wait_for(follow(), PATIENCE_S)
+
+    async def status(self, kind: Resource, item: Object, status: Object) -> Object:
+        """Writes a status as another controller would."""
+        current = await self.client.get(kind, item["metadata"]["name"], item["metadata"].get("namespace"))
+        return await self.client.replace(kind, {**current, "status": status}, subresource="status")
+
+    async def configure(self, name: str, **data: str) -> None:
+        """Writes a ConfigMap of knative-serving."""
+        meta = {"name": name, "namespace": "knative-serving"}
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data}
+        await self.client.apply(resources.CONFIG_MAPS, body, manager="operator")
+
+
+def ready(item: Object, name: str = "Ready", status: str = "True") -> bool:
+    """Whether a condition has a status at the present generation."""
+    found = item.get("status") or {}
+    if found.get("observedGeneration") != item["metadata"].get("generation"):
+        return False
+    return any(c["type"] == name and c["status"] == status for c in found.get("conditions") or ())
+
+
+def condition(item: Object, name: str = "Ready") -> tuple[str, str, str]:
+    """(status, reason, message) of a condition."""
+    found = next(c for c in item["status"]["conditions"] if c["type"] == name)
+    return found["status"], found.get("reason", ""), found.get("message", "")
+
+
+@asynccontextmanager
+async def serving_live() -> AsyncIterator[Live]:
+    """Runs an API and the controllers; nothing serves and no pod runs."""
+    async with embedded() as api, api.client() as client:
+        for definition in definitions():
+            await client.apply(resources.CUSTOM_RESOURCE_DEFINITIONS, definition)
+        serving = Serving(client)
+        task = asyncio.create_task(serving.run())
+        try:
+            yield Live(client, serving)
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
