@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from knet.local.api import selectors, shapes
+from knet.local.api import protobuf, selectors, shapes
 from knet.local.api.errors import Refused, bad_request
 from knet.local.api.kinds import Kind, Object
 from knet.local.api.patches import merge
@@ -22,7 +22,7 @@ PATCHES: Mapping[str, Callable[[Any, Any], Any]] = {
 }
 STRATEGIC = "application/strategic-merge-patch+json"
 APPLY = ("application/apply-patch+yaml", "application/apply-patch+json")
-BODIES = (JSON, "application/yaml", *APPLY)
+BODIES = (JSON, "application/yaml", protobuf.MEDIA_TYPE, *APPLY)
 
 
 def is_true(value: str | None) -> bool:
@@ -73,12 +73,21 @@ async def body(request: Request, *, optional: bool = False, of_patch: bool = Fal
     if not raw.strip() and optional:
         return {}
     content = request.headers.get("content-type", JSON)
+    if not of_patch and content.partition(";")[0].strip() == protobuf.MEDIA_TYPE:
+        return _decoded(raw)
     if not of_patch and content.partition(";")[0].strip() not in BODIES:
         raise _unsupported(BODIES)
     try:
         return json.loads(raw) if "yaml" not in content else _yaml(raw)
     except (ValueError, yaml.YamlError) as error:
         raise bad_request(f"couldn't get version/kind; parse error: {error}") from error
+
+
+def _decoded(raw: bytes) -> Object:
+    try:
+        return protobuf.decode(raw)
+    except protobuf.ProtobufError as error:
+        raise Refused(415, "UnsupportedMediaType", str(error)) from error
 
 
 def _yaml(raw: bytes) -> Any:

@@ -34,7 +34,7 @@ def documents(kinds: Kinds) -> Callable[[str, str], Answer | None]:
             body = json.dumps(discovery.aggregated(kinds, core=at == "api", form=form))
             return body, discovery.content_type(form)
         if at == "openapi/v2":
-            if openapi_proto.CONTENT_TYPE in accept:
+            if any(form in accept for form in openapi_proto.ACCEPTED):
                 data = once("proto", lambda: openapi_proto.encode(openapi.v2(kinds)))
                 return data, openapi_proto.CONTENT_TYPE
             return once("v2", lambda: json.dumps(openapi.v2(kinds))), JSON

@@ -12,7 +12,12 @@ from typing import Any
 
 from knet.text import json
 
-CONTENT_TYPE = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+ACCEPTED = (
+    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+    "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+)
+CONTENT_TYPE = ACCEPTED[1]
+"""What old clients ask for is no media type by the rules of HTTP, and they refuse to be answered with it."""
 
 Encoder = Callable[[int, Any], bytes]
 """(field number, value) → the field on the wire."""

@@ -33,6 +33,8 @@ Admission = Callable[[str, Kind, Object, Object | None], Object]
 """(operation, kind, new, old) → the object as it is admitted. Raises Refused."""
 
 _OURS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
+_OMITTED = ("labels", "annotations", "finalizers", "ownerReferences", "generateName", "selfLink")
+"""Left out where they are empty, as Kubernetes does."""
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 NAMESPACES = "namespaces"
 
@@ -290,6 +292,9 @@ class Resources:
         if problems:
             raise invalid(kind, key[1], problems)
         meta.pop("resourceVersion", None)
+        for name in _OMITTED:
+            if name in meta and not meta[name]:
+                del meta[name]
         meta["generation"] = _generation(item, old)
         if options.manager:
             server_side.updated(kind, item, old, (options.manager, "Update", sub), self.clock())
