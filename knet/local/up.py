@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import os
 import secrets
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -121,6 +122,7 @@ async def run(wanted: Run, started: Callable[[Ready], None], stopped: asyncio.Ev
     """Runs until `stopped` is set. `started` hears once everything is ready. Raises KnetError."""
     begun = time.monotonic()
     with alone(wanted.state):
+        _gateway_ports(wanted)
         async with contextlib.AsyncExitStack() as stack:
             api, node_of = await _api(wanted, stack)
             client = await stack.enter_async_context(Client(with_token(api.url, api.token, api.certificate)))
@@ -145,6 +147,19 @@ async def run(wanted: Run, started: Callable[[Ready], None], stopped: asyncio.Ev
             stack.callback((wanted.state / "ready.json").unlink, missing_ok=True)
             started(ready)
             await _until(stopped, tasks)
+
+
+def _gateway_ports(wanted: Run) -> None:
+    """Raises KnetError if somebody listens where the gateway is to: Envoy itself would only log it."""
+    for name in ("http", "https", "internal"):
+        port = getattr(wanted, name)
+        with socket.socket() as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                tried.bind((LOOPBACK, port))
+            except OSError as error:
+                said = f"{LOOPBACK}:{port}: {(error.strerror or str(error)).lower()}"
+                raise KnetError(checks.CANNOT_LISTEN(said, hint=f"knet up --{name} PORT")) from error
 
 
 async def _until(stopped: asyncio.Event, tasks: list[asyncio.Task[Any]]) -> None:

@@ -1,0 +1,121 @@
+"""`knet up` as a process, for tests: started, asked, killed, and what it leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+from knet.kube.client import Client
+from knet.kube.connection import from_kubeconfig
+from live import free_ports
+
+PATIENCE_S = 30.0
+
+
+class Up:
+    """One state directory, its ports, and the process that runs on it now."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.api, self.http, self.https, self.internal = free_ports(4)
+        self.process: asyncio.subprocess.Process | None = None
+        self.lines: list[str] = []
+        self._reading: asyncio.Task[None]
+
+    @property
+    def screen(self) -> str:
+        """What it has printed."""
+        return "".join(self.lines)
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.state / "kubeconfig"
+
+    def command(self, name: str, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "knet", name, "--state", str(self.state), *arguments]
+
+    def ports(self) -> list[str]:
+        named = {"api": self.api, "http": self.http, "https": self.https, "internal": self.internal}
+        return [f"--{name}={port}" for name, port in named.items()]
+
+    async def start(self) -> None:
+        """Runs it until its screen says that the cluster is ready."""
+        self.process = await asyncio.create_subprocess_exec(
+            *self.command("up", *self.ports(), "--concurrency=1"),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+        stdout = self.process.stdout
+        assert stdout is not None
+        lines: list[str] = []
+        ready = asyncio.Event()
+
+        async def read() -> None:
+            while line := (await stdout.readline()).decode():
+                lines.append(line)
+                if line.lstrip().startswith("gateway"):
+                    ready.set()
+
+        self.lines, self._reading = lines, asyncio.create_task(read())
+        done, waiting = await asyncio.wait(
+            [self._reading, asyncio.create_task(ready.wait())],
+            timeout=PATIENCE_S,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        for task in waiting - {self._reading}:
+            task.cancel()
+        if self._reading in done or not ready.is_set():
+            raise AssertionError(f"not ready: {''.join(lines)}")
+
+    async def end(self, number: signal.Signals) -> int:
+        """Sends a signal to the process alone and waits for its end; the exit status."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        await asyncio.wait_for(asyncio.gather(self.process.wait(), self._reading), PATIENCE_S)
+        status = self.process.returncode
+        self.process = None
+        assert status is not None
+        return status
+
+    def processes(self) -> dict[int, str]:
+        """All processes that belong to this cluster, its own one included: pid → command line."""
+        return processes(self.state)
+
+    async def run(self, name: str, *arguments: str) -> tuple[int, str, str]:
+        """Another command on the same cluster: (status, stdout, stderr)."""
+        process = await asyncio.create_subprocess_exec(
+            *self.command(name, *arguments), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        out, err = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+        assert process.returncode is not None
+        return process.returncode, out.decode(), err.decode()
+
+    async def client(self) -> Client:
+        """A client of the API; an async context manager."""
+        return Client(await from_kubeconfig(self.kubeconfig))
+
+    def ready(self) -> dict[str, object]:
+        made: dict[str, object] = json.loads((self.state / "ready.json").read_text())
+        return made
+
+
+def processes(state: Path) -> dict[int, str]:
+    """The processes that name a directory in their arguments, working directory or environment."""
+    mark = str(state).encode()
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            command = (entry / "cmdline").read_bytes()
+            about = command + os.fsencode((entry / "cwd").readlink()) + (entry / "environ").read_bytes()
+        except OSError:
+            continue  # it has ended meanwhile
+        if mark in about and command:
+            found[int(entry.name)] = command.replace(b"\0", b" ").decode(errors="replace")
+    return found
