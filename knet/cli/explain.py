@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,7 +12,7 @@ import click
 
 from knet import checks
 from knet.backends.decided import Explains, beyond, of_decision
-from knet.cli import common, explain_text, output
+from knet.cli import cluster, common, explain_text, output
 from knet.cli.common import Made
 from knet.cli.explain_text import Answer, Column, as_json
 from knet.errors import Diagnostic, ObjectRef, Source
@@ -22,6 +23,8 @@ from knet.routing.diff.view import host_view
 from knet.routing.match import Decision, Outcome, Request, decide
 from knet.routing.passes.hosts import normal
 from knet.routing.table import RoutingTable, Visibility
+
+_CHAINS = ("service", "revision", "route")
 
 
 def _headers(
@@ -34,6 +37,14 @@ def _headers(
             raise click.BadParameter(f"{value!r} is not 'Name: value'")
         made.append((name.strip(), text.strip()))
     return tuple(made)
+
+
+def _explain_chain(word: str, names: tuple[str, ...], namespace: str, state: Path, form: str) -> None:
+    if len(names) != 1:
+        raise click.UsageError(f"name one {word}: knet explain {word} NAME")
+    from knet.cli import explain_chain
+
+    explain_chain.run(word, names[0], namespace=namespace, state=state, form=form)
 
 
 @click.command("explain")
@@ -50,6 +61,8 @@ def _headers(
 )
 @click.option("--gateway", default=common.ALL, show_default=True, help="Ask this gateway, or all.")
 @click.option("--probes", is_flag=True, help="Show routes that answer readiness probes too.")
+@click.option("-n", "--namespace", default="default", show_default=True, help="Of `explain service NAME`.")
+@cluster.STATE
 @click.option(
     "-o", "--output", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
@@ -61,10 +74,15 @@ def command(
     visibility: str | None,
     gateway: str,
     probes: bool,
+    namespace: str,
+    state: Path,
     form: str,
     **given: Any,
 ) -> None:
     """Say where a request to URL goes, with what probability, and why.
+
+    `knet explain service NAME` (revision, route) asks the cluster instead, and shows the whole chain from the
+    Service to the gateway, with the state of each link and what it waits for.
 
     One column for each gateway says what that one does, read off what is rendered for it.
 
@@ -76,7 +94,11 @@ def command(
     Examples:
       knet explain http://hello.default.example.com/api -f examples/
       knet explain https://hello.example.com -H 'Knative-Serving-Tag: canary' -f examples/ -o json
+      knet explain service hello
     """  # noqa: D301
+    if url in _CHAINS:
+        _explain_chain(url, given["paths"], namespace, state, form)
+        return
     options = common.options_of(given)
     backends, problems = common.gateways(gateway)
     loaded = common.read(options)

@@ -20,6 +20,7 @@ API_VERSION = f"{GROUP}/v1"
 SERVICE_LABEL = f"{GROUP}/service"
 CONFIGURATION_LABEL = f"{GROUP}/configuration"
 ROUTE_LABEL = f"{GROUP}/route"
+REVISION_LABEL = f"{GROUP}/revision"
 
 Plain = dict[str, Any]
 

@@ -1,0 +1,91 @@
+"""The chain from a Service to the gateway: what each link says, and who is to blame."""
+
+from __future__ import annotations
+
+from knet.cli.explain_chain import lines
+from knet.serving.chain import KSERVICE, State, revisions_of, service_chain
+
+KEY = ("default", "hello")
+LABELS = {"serving.knative.dev/configuration": "hello", "serving.knative.dev/revision": "hello-00001"}
+
+
+def item(name="hello", status="True", reason="", message="", *, labels=None, observed=1, **more):
+    """An object with a Ready condition; `more` joins its status."""
+    condition = {"type": "Ready", "status": status, "reason": reason, "message": message}
+    return {
+        "metadata": {"name": name, "namespace": "default", "generation": 1, "labels": labels or {}},
+        "status": {"conditions": [condition], "observedGeneration": observed, **more},
+    }
+
+
+def world(**changed):
+    held = {
+        KSERVICE: {KEY: item(url="http://hello.default.example.com")},
+        "Configuration": {
+            KEY: item(latestCreatedRevisionName="hello-00001", latestReadyRevisionName="hello-00001")
+        },
+        "Revision": {("default", "hello-00001"): item("hello-00001", labels=LABELS)},
+        "Deployment": {
+            ("default", "hello-00001-deployment"): {
+                "metadata": {"name": "hello-00001-deployment", "namespace": "default"},
+                "spec": {"replicas": 1},
+                "status": {"readyReplicas": 1},
+            }
+        },
+        "Pod": {("default", "p"): item("p", labels=LABELS)},
+        "Route": {KEY: item(traffic=[{"percent": 100, "revisionName": "hello-00001", "tag": "blue"}])},
+        "Ingress": {KEY: item()},
+    }
+    held["Ingress"][KEY]["metadata"]["annotations"] = {"networking.knative.dev/ingress-class": "kourier.x"}
+    return {**held, **changed}
+
+
+def test_all_is_well():
+    link = service_chain(world(), KEY)
+    assert link.culprit is None
+    text = "\n".join(lines(link))
+    for words in (
+        "Service hello  http://hello.default.example.com",
+        "Deployment hello-00001-deployment  1 of 1 pods ready",
+        "100 % hello-00001 (tag blue)",
+        "Ingress hello  class kourier.x",
+    ):
+        assert words in text
+    assert "waits for" not in text
+
+
+def test_a_container_that_ends_is_to_blame():
+    pod = item("p", "False", labels=LABELS)
+    ended = {"terminated": {"exitCode": 3, "message": "no such file: settings.yaml"}}
+    pod["status"]["containerStatuses"] = [{"name": "user-container", "state": ended, "ready": False}]
+    held = world(Pod={("default", "p"): pod})
+    held[KSERVICE][KEY] = item(status="False", reason="RevisionFailed", message="Revision failed")
+    held["Deployment"]["default", "hello-00001-deployment"]["status"] = {}
+    link = service_chain(held, KEY)
+    culprit = link.culprit
+    assert (culprit.kind, culprit.state) == ("Pod", State.FAILED)
+    assert culprit.said == "user-container exited with 3: no such file: settings.yaml"
+    assert lines(link)[-1] == f"It waits for Pod p: {culprit.said}"
+
+
+def test_a_class_that_nobody_claims():
+    held = world()
+    held["Ingress"][KEY]["status"] = {}
+    culprit = service_chain(held, KEY).culprit
+    assert culprit.kind == "Ingress"
+    assert "no controller has taken it up" in culprit.said
+    assert "kourier.x" in culprit.said
+
+
+def test_what_is_not_there_and_what_was_not_looked_at():
+    assert service_chain({}, KEY).state is State.MISSING
+    culprit = service_chain(world(Route={}), KEY).culprit
+    assert (culprit.kind, culprit.state) == ("Route", State.MISSING)
+    held = world(Configuration={KEY: item(observed=0)})
+    culprit = service_chain(held, KEY).culprit
+    assert (culprit.kind, culprit.said) == ("Configuration", "its last change has not been looked at yet")
+
+
+def test_revisions_of_a_configuration():
+    assert revisions_of(world(), KEY) == ["hello-00001"]
+    assert revisions_of(world(), ("other", "hello")) == []
