@@ -87,6 +87,8 @@ CANNOT_LISTEN = Check("KNET354", "control plane cannot listen", E)
 # 36x: the embedded cluster
 ALREADY_RUNS = Check("KNET360", "a cluster runs here already", E)
 NOT_RUNNING = Check("KNET361", "no cluster runs here", E)
+API_REFUSED = Check("KNET362", "the API refuses a request", E)
+FOREIGN_FILES = Check("KNET363", "directory holds what is not the cluster's", E)
 
 # 4xx: advice
 SHIFT_TOO_FAR = Check("KNET451", "traffic moves too far in one change", E)

@@ -20,7 +20,7 @@ from knet.backends.kourier.settings import Ports
 from knet.kube.client import Client
 from knet.kube.connection import from_kubeconfig
 from knet.kube.resources import CONFIG_MAPS, ENDPOINT_SLICES, INGRESSES, SECRETS, SERVICES, Resource
-from knet.local.up import Ready, Run, run
+from knet.local.up import Ready, Run, Voice, run
 from live import EnvoyGateway, free_ports
 
 KINDS: dict[str, Resource] = {r.kind: r for r in (CONFIG_MAPS, ENDPOINT_SLICES, INGRESSES, SECRETS, SERVICES)}
@@ -83,7 +83,7 @@ async def cluster_gateway(folder: Path) -> AsyncIterator[ClusterGateway]:
     wanted = Run(folder / "state", api, http, https, internal, dict(os.environ), concurrency=1)
     began: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
     stopped = asyncio.Event()
-    task = asyncio.create_task(run(wanted, began.set_result, stopped))
+    task = asyncio.create_task(run(wanted, Voice(began.set_result), stopped))
     try:
         done, _ = await asyncio.wait([task, began], timeout=30, return_when=asyncio.FIRST_COMPLETED)
         if task in done:

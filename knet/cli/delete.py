@@ -10,13 +10,19 @@ import click
 from knet.cli import cluster
 from knet.cli.apply import kinds, read, resource_of
 from knet.cli.get import chosen
+from knet.errors import ObjectRef
 
 
 @click.command("delete")
 @click.argument("kind", required=False)
 @click.argument("names", nargs=-1)
 @click.option(
-    "-f", "--filename", "inputs", multiple=True, metavar="INPUT", help="The objects of a file, or -."
+    "-f",
+    "--filename",
+    "inputs",
+    multiple=True,
+    metavar="INPUT",
+    help="The objects of a file or directory, or -.",
 )
 @click.option("-n", "--namespace", default="default", show_default=True)
 @cluster.STATE
@@ -26,18 +32,25 @@ def command(
     """Delete objects: `knet delete pods web-1`, `knet delete -f app.yaml`."""
     if not inputs and not (kind and names):
         raise click.UsageError("name a kind and objects, or a file with -f")
-    bodies = [body for name in inputs for body in read(name)]
+    if kind and not names:
+        raise click.UsageError(f"name the {kind} to delete")
+    bodies = read(inputs) if inputs else []
 
     async def work(client: Any) -> None:
         known = await kinds(client)
-        targets = [
-            (resource_of(known, b), b["metadata"]["name"], b["metadata"].get("namespace", namespace))
-            for b in bodies
-        ]
-        if kind:
-            targets += [(chosen(known, kind), name, namespace) for name in names]
-        for resource, name, where in targets:
-            await client.delete(resource, name, where if resource.namespaced else None)
-            click.echo(f"{resource.plural}/{name} deleted")
+        with cluster.Refusals() as refusals:
+            for body in bodies:
+                meta = body["metadata"]
+                where = meta.get("namespace", namespace)
+                with refusals.of(ObjectRef(body["kind"], where, meta["name"])):
+                    await _delete(client, resource_of(known, body), meta["name"], where)
+            for name in names:
+                with refusals.of(ObjectRef(kind or "", namespace, name)):
+                    await _delete(client, chosen(known, kind or ""), name, namespace)
 
     cluster.with_client(state, work)
+
+
+async def _delete(client: Any, resource: Any, name: str, namespace: str) -> None:
+    await client.delete(resource, name, namespace if resource.namespaced else None)
+    click.echo(f"{resource.plural}/{name} deleted")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,12 @@ import click
 from knet import checks
 from knet.cli import cluster
 from knet.cli.apply import kinds
+from knet.cli.output import printable
 from knet.errors import KnetError
 from knet.text import json, yaml
+
+_TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+_FORMS = click.Choice(["table", "wide", "name", "yaml", "json"])
 
 
 @click.command("get")
@@ -19,9 +24,7 @@ from knet.text import json, yaml
 @click.argument("name", required=False)
 @click.option("-n", "--namespace", default="default", show_default=True)
 @click.option("-A", "--all-namespaces", is_flag=True)
-@click.option(
-    "-o", "--output", "form", type=click.Choice(["name", "yaml", "json"]), default="name", show_default=True
-)
+@click.option("-o", "--output", "form", type=_FORMS, default="table", show_default=True)
 @click.option("--kinds", "list_kinds", is_flag=True, help="List the kinds instead.")
 @cluster.STATE
 def command(
@@ -34,29 +37,40 @@ def command(
     list_kinds: bool,
     state: Path,
 ) -> None:
-    """List objects of a kind, or show one: `knet get pods`, `knet get ingresses hello -o yaml`."""
+    """List objects of a kind, or show one.
 
-    async def work(client: Any) -> list[dict[str, Any]]:
+    \b
+    Examples:
+      knet get --kinds                 which kinds there are
+      knet get pods -A
+      knet get ingresses hello -o yaml
+    """  # noqa: D301
+
+    async def work(client: Any) -> Any:
         known = await kinds(client)
         if list_kinds or kind is None:
-            for resource in known:
-                click.echo(f"{resource.plural}\t{resource.api_version}\t{resource.kind}")
-            return []
+            return [[r.plural, r.api_version, str(r.namespaced).lower(), r.kind] for r in known]
         resource = chosen(known, kind)
         where = None if all_namespaces or not resource.namespaced else namespace
-        if name is None:
-            items: list[dict[str, Any]] = (await client.list(resource, where)).items
-            return items
-        return [await client.get(resource, name, where)]
+        if form in ("table", "wide"):
+            return json.loads(await client.raw(resource.path(where, name), _TABLE))
+        return (
+            [await client.get(resource, name, where)] if name else (await client.list(resource, where)).items
+        )
 
-    items = cluster.with_client(state, work)
-    if form == "name":
-        for item in items:
+    if name and all_namespaces:
+        raise click.UsageError("an object has one namespace: -n NAMESPACE instead of -A")
+    found = cluster.with_client(state, work)
+    if list_kinds or kind is None:
+        click.echo(columns([["NAME", "APIVERSION", "NAMESPACED", "KIND"], *found]))
+    elif form in ("table", "wide"):
+        _print_table(found, wide=form == "wide", namespaces=all_namespaces)
+    elif form == "name":
+        for item in found:
             click.echo("/".join(filter(None, (item["metadata"].get("namespace"), item["metadata"]["name"]))))
-    elif form == "json":
-        click.echo(json.pretty(items[0] if name else items))
     else:
-        click.echo(yaml.dump_all(items), nl=False)
+        whole = found if name else [{"apiVersion": "v1", "kind": "List", "items": found}]
+        click.echo(json.pretty(whole[0]) if form == "json" else yaml.dump_all(whole).rstrip("\n"))
 
 
 def chosen(known: list[Any], kind: str) -> Any:
@@ -68,3 +82,30 @@ def chosen(known: list[Any], kind: str) -> Any:
     raise KnetError(
         checks.NOT_AN_OBJECT(f"the cluster has no kind {kind}", hint="knet get --kinds lists them")
     )
+
+
+def _print_table(table: dict[str, Any], *, wide: bool, namespaces: bool) -> None:
+    if not table["rows"]:
+        click.echo("nothing is there", err=True)
+        return
+    click.echo(columns(rows(table, wide=wide, namespaces=namespaces)))
+
+
+def rows(table: dict[str, Any], *, wide: bool = False, namespaces: bool = False) -> list[list[str]]:
+    """The head and the rows of a Table (meta.k8s.io/v1); columns of priority 0, or all if `wide`."""
+    shown = [i for i, c in enumerate(table["columnDefinitions"]) if wide or not c.get("priority")]
+    head = [table["columnDefinitions"][i]["name"].upper() for i in shown]
+    made = [["NAMESPACE", *head] if namespaces else head]
+    for row in table["rows"]:
+        cells = ["<none>" if row["cells"][i] is None else str(row["cells"][i]) for i in shown]
+        place = row["object"]["metadata"].get("namespace", "") if namespaces else ""
+        made.append([place, *cells] if namespaces else cells)
+    return made
+
+
+def columns(lines: Iterable[list[str]]) -> str:
+    """Lines of cells, each column as wide as its widest cell, three spaces apart, as kubectl prints them."""
+    cells = [[printable(cell) for cell in line] for line in lines]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    padded = ("   ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in cells)
+    return "\n".join(padded)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
+from knet import checks
 from knet.cli import cluster
+from knet.errors import KnetError
 
 
 @click.group("image")
@@ -27,7 +31,8 @@ def add(name: str, line: tuple[str, ...], directory: str, state: Path) -> None:
     Example:
       knet image add dev.local/shop -- python3 shop.py
     """  # noqa: D301
-    _images(state).add(name, line, directory)
+    with _images(state) as images:
+        images.add(name, line, directory and str(Path(directory).absolute()))
     click.echo(f"{name} runs {' '.join(line)}")
 
 
@@ -37,7 +42,9 @@ def list_images(state: Path) -> None:
     """List what is mapped, the built-in samples too."""
     from knet.local.pods.images import samples
 
-    for name, found in sorted((samples() | _images(state).list()).items()):
+    with _images(state) as images:
+        known = samples() | images.list()
+    for name, found in sorted(known.items()):
         click.echo(f"{name}\t{' '.join(found.command)}")
 
 
@@ -46,11 +53,17 @@ def list_images(state: Path) -> None:
 @cluster.STATE
 def remove(name: str, state: Path) -> None:
     """Forget a mapping."""
-    click.echo(f"{name} removed" if _images(state).remove(name) else f"{name} is not mapped")
+    with _images(state) as images:
+        click.echo(f"{name} removed" if images.remove(name) else f"{name} is not mapped")
 
 
-def _images(state: Path) -> Any:
-    from knet.local.pods.images import Images
+@contextmanager
+def _images(state: Path) -> Iterator[Any]:
+    """The images of a cluster. Raises KnetError for a file of images that cannot be read."""
+    from knet.local.pods.images import BadImages, Images
 
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return Images(state / "images.yaml")
+    try:
+        yield Images(state / "images.yaml")
+    except BadImages as error:
+        raise KnetError(checks.SYNTAX(str(error))) from error

@@ -34,15 +34,15 @@ def coloured(stream: TextIO) -> bool:
 
 def line(diagnostic: Diagnostic, *, colour: bool = False) -> str:
     """One finding as one line of text, `file:line:col: error KNET101: …`."""
-    text = _printable(str(diagnostic))
+    text = printable(str(diagnostic))
     if not colour:
         return text
     head = f"{diagnostic.severity} {diagnostic.code}"
     return text.replace(head, f"\033[1;{_COLOURS[diagnostic.severity]}m{head}\033[0m", 1)
 
 
-def _printable(text: str) -> str:
-    """Without line breaks and terminal control sequences that an input may hold."""
+def printable(text: str) -> str:
+    """Text without line breaks and terminal control sequences that an input may hold."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
 from knet.cli import cluster
-from knet.cli.up import screen
+from knet.cli.output import printable
+from knet.cli.up import where
+from knet.local.state import ready
 from knet.text import json
+
+Told = dict[str, Any]
 
 
 @click.command("status")
@@ -23,49 +29,92 @@ def command(form: str, state: Path) -> None:
     \b
     Exit status: 0 everything is ready, 1 something is not, 2 no cluster runs here.
     """  # noqa: D301
-    told = cluster.ready(state)
+    told = ready(state)
     told |= cluster.with_client(state, _ask)
+    told["envoy"] = asyncio.run(_envoy(state))
     click.echo(json.pretty(told) if form == "json" else text(told))
-    raise SystemExit(0 if all(i["ready"] for i in (*told["pods"], *told["ingresses"])) else 1)
+    raise SystemExit(0 if is_ready(told) else 1)
 
 
-async def _ask(client: Any) -> dict[str, Any]:
+def is_ready(told: Told) -> bool:
+    """Whether everything is as it should be."""
+    return (
+        told["health"] == "ok"
+        and told["envoy"] == "ok"
+        and all(i["ready"] for i in (*told["pods"], *told["ingresses"]))
+    )
+
+
+async def _ask(client: Any) -> Told:
     from knet.kube.resources import INGRESSES, PODS
 
     health = (await client.raw("/readyz")).decode()
     pods, ingresses = await client.list(PODS), await client.list(INGRESSES)
     return {
         "health": health,
-        "pods": [_state(p) for p in pods.items],
-        "ingresses": [_state(i) for i in ingresses.items],
+        "pods": [state_of(p) for p in pods.items],
+        "ingresses": [state_of(i) | {"hosts": _hosts(i)} for i in ingresses.items],
     }
 
 
-def _state(item: dict[str, Any]) -> dict[str, Any]:
-    conditions = (item.get("status") or {}).get("conditions") or ()
-    nothing: dict[str, Any] = {}
-    ready = next((c for c in conditions if c["type"] == "Ready"), nothing)
-    done = (item.get("status") or {}).get("phase") == "Succeeded"
-    words = " ".join(filter(None, (ready.get("reason"), ready.get("message"))))
-    meta = item["metadata"]
-    is_ready = done or ready.get("status") == "True"
+async def _envoy(state: Path) -> str:
+    from knet.envoy.bootstrap import Unix
+    from knet.envoy.process_admin import request
+
+    path = state / "envoy" / "admin.sock"
+    try:
+        status, text = await request(Unix(path), "/ready")
+    except OSError as error:
+        return f"does not answer: {error.strerror or error}; see {state / 'envoy' / 'envoy.log'}"
+    return "ok" if status == 200 else text.strip()
+
+
+def state_of(item: Told) -> Told:
+    """Whether a pod or KIngress is ready and, if not, why: what its conditions and containers say."""
+    meta, status = item["metadata"], item.get("status") or {}
+    nothing: Told = {}
+    ready = next((c for c in status.get("conditions") or () if c["type"] == "Ready"), nothing)
+    is_now = "observedGeneration" not in status or status["observedGeneration"] == meta.get("generation")
+    done = status.get("phase") == "Succeeded" or (ready.get("status") == "True" and is_now)
+    words = [*_containers(status), ready.get("message") or ready.get("reason"), status.get("phase")]
+    why = next(filter(None, words), "nobody has looked at it yet")
     return {
         "namespace": meta["namespace"],
         "name": meta["name"],
-        "ready": is_ready,
-        "why": "" if is_ready else words,
+        "ready": done,
+        "why": "" if done else why,
     }
 
 
-def text(told: dict[str, Any]) -> str:
+def _containers(status: Told) -> Iterator[str]:
+    """What keeps containers from running, as kubelet says it."""
+    for one in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+        held = one.get("state") or {}
+        if found := held.get("waiting") or held.get("terminated"):
+            last = (one.get("lastState") or {}).get("terminated") or {}
+            ended = f"the last run ended with {last['exitCode']}" if last else ""
+            said = ": ".join(filter(None, (found.get("reason"), found.get("message") or ended)))
+            yield f"container {one['name']}: {said}"
+
+
+def _hosts(item: Told) -> list[str]:
+    """Where a KIngress is reached from outside, as written."""
+    rules = (item.get("spec") or {}).get("rules") or ()
+    return [h for r in rules if r.get("visibility") != "ClusterLocal" for h in r.get("hosts") or ()]
+
+
+def text(told: Told) -> str:
     """The status as lines."""
-    lines = [screen(told), f"  health      {told['health']}"]
+    lines = [f"knet: the cluster runs (process {told['pid']})", *where(told)[:-1]]
+    lines += [f"  health      API {told['health']}, Envoy {told['envoy']}"]
     for title in ("pods", "ingresses"):
         found = told[title]
         lines.append(f"  {title:<11} {sum(i['ready'] for i in found)} of {len(found)} ready")
-        lines += [
-            f"    {i['namespace']}/{i['name']}: {i['why'] or 'not ready yet'}"
-            for i in found
-            if not i["ready"]
-        ]
-    return "\n".join(lines)
+        lines += [f"    {_line(i, told['http'])}" for i in found if not i["ready"] or i.get("hosts")]
+    return "\n".join(printable(line) for line in lines)
+
+
+def _line(one: Told, port: int) -> str:
+    name = f"{one['namespace']}/{one['name']}"
+    urls = " ".join(f"http://{host}:{port}" for host in one.get("hosts", ()))
+    return f"{name}: {urls}" if one["ready"] else f"{name}: not ready: {one['why']}"

@@ -15,6 +15,8 @@ from knet.control.gateway import Gateway
 from knet.control.ingress_status import Balancers, status_of
 from knet.control.plane import Plane
 from knet.envoy.server import Server
+from knet.envoy.server_waiters import Outcome
+from knet.envoy.snapshot import LISTENER
 from knet.errors import Severity
 from knet.kube import resources
 from knet.kube.apply import set_status
@@ -65,6 +67,7 @@ class IngressController:
         self._world = World()
         self._problems: dict[Key, str] = {}
         self._dirty = asyncio.Event()
+        self._published = asyncio.Event()
         self._statuses: WorkQueue[Key] = WorkQueue("KIngress status")
         self._ingresses = Informer(client, resources.INGRESSES, keep=keep_ingress)
         self._services = Informer(client, resources.SERVICES, keep=core.parse)
@@ -87,6 +90,14 @@ class IngressController:
             group.create_task(self._publish())
             group.create_task(self._statuses.run(self._write_status))
 
+    async def listening(self) -> Outcome:
+        """Waits until a gateway has its listeners, or refuses one."""
+        await self._published.wait()
+        snapshot = self.gateway.server.snapshot
+        assert snapshot is not None  # it was published
+        wanted = {(LISTENER, name): found.version for name, found in snapshot.of_type(LISTENER).items()}
+        return await self.gateway.server.acked(wanted)
+
     def _ingress_changed(self, key: Key, old: Kept | None, new: Kept | None) -> None:
         if (
             old
@@ -108,6 +119,7 @@ class IngressController:
             self._dirty.clear()
             self._world = self._read()
             update, found = self.gateway.apply(self._world)
+            self._published.set()
             for key in update.rendered | update.kept:
                 self._problems.pop(key, None)
             for diagnostic in found:

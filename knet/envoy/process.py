@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import os
 import signal
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -17,6 +19,9 @@ from knet.envoy.bootstrap import Address, Bootstrap, Tcp, Unix
 from knet.errors import Diagnostic
 
 _PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(
+    None, use_errno=True
+)  # loaded here: between fork and exec a lock of the loader may be held
 _FIRST_PAUSE, _LONGEST_PAUSE, _HEALTHY_AFTER = 0.1, 10.0, 30.0
 _POLL = 0.02
 _LAST_WORDS = 2000
@@ -28,7 +33,7 @@ class Options:
 
     `config_log_level` stays at error because a refused RouteConfiguration makes Envoy warn once for
     each of the 10,000 others (facts/envoy-xds.md, section 4). `die_with_parent` is off for gateways
-    that have to outlive their control plane.
+    that have to outlive their control plane. `environment` adds to ours.
     """
 
     concurrency: int = 0
@@ -37,6 +42,7 @@ class Options:
     log: Path | None = None
     drain_seconds: int = 5
     die_with_parent: bool = True
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def arguments(self) -> list[str]:
         """The flags. A base id of its own lets several Envoys share a machine."""
@@ -147,6 +153,7 @@ class Envoy:
 
     async def _spawn(self) -> None:
         self._admin_file.unlink(missing_ok=True)
+        before_exec = partial(_end_with, os.getpid()) if self._options.die_with_parent else None
         with self._log() as log:
             self._process = await asyncio.create_subprocess_exec(
                 self._binary,
@@ -156,7 +163,9 @@ class Envoy:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=_end_with_parent if self._options.die_with_parent else None,
+                env={**os.environ, **self._options.environment},
+                start_new_session=True,  # Ctrl-C is for us: we drain it first
+                preexec_fn=before_exec,
             )
 
     @contextlib.contextmanager
@@ -208,8 +217,9 @@ def _active(stats: str) -> int:
     )
 
 
-def _end_with_parent() -> None:
+def _end_with(parent: int) -> None:
     """In the child: the kernel ends it when we end, however that happens (Linux only)."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if hasattr(libc, "prctl"):
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if hasattr(_LIBC, "prctl"):
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it ended before the kernel was told
+            os._exit(1)

@@ -204,13 +204,21 @@ class Client:
         query = _query(labelSelector=labels, fieldSelector=fields)
         return await self._ask("DELETE", resource.path(namespace), query)
 
-    async def raw(self, path: str) -> bytes:
-        """The body of a GET, e.g. of logs or health."""
-        async with self._send("GET", path) as answer:
+    async def raw(self, path: str, accept: str = "") -> bytes:
+        """The body of a GET, e.g. of health, or in a form that `accept` asks for."""
+        async with self._send("GET", path, accept=accept) as answer:
             body = await answer.read()
             if answer.status >= 400:
                 raise error_of(answer.status, body)
             return body
+
+    async def stream(self, path: str) -> AsyncIterator[bytes]:
+        """The body of a GET as it comes, e.g. of a log that is followed."""
+        async with self._send("GET", path, timeout=_FOR_EVER) as answer:
+            if answer.status >= 400:
+                raise error_of(answer.status, await answer.read())
+            async for part in answer.content.iter_any():
+                yield part
 
     def _default(self, resource: Resource) -> str | None:
         return self.connection.namespace if resource.namespaced else None
@@ -240,11 +248,14 @@ class Client:
         data: bytes | None = None,
         content: str = "application/json",
         *,
+        accept: str = "",
         timeout: aiohttp.ClientTimeout = _PATIENCE,  # noqa: ASYNC109 - aiohttp's own
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         if self._session is None:
             raise RuntimeError("use the client as an async context manager")
         headers = {**_JSON, **await self.connection.headers()}
+        if accept:
+            headers["accept"] = accept
         if data is not None:
             headers["content-type"] = content
         url = self.connection.url.rstrip("/") + path

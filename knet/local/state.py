@@ -110,3 +110,18 @@ def token(state: Path) -> str:
             file.write(secrets.token_urlsafe(32))
         made.replace(path)
     return path.read_text().strip()
+
+
+_OURS = (
+    *("api.crt", "api.db", "api.db-shm", "api.db-wal", "api.key", "envoy", "images.yaml", "knet.log"),
+    *("kubeconfig", "lock", "pods", "ready.json", "token"),
+)
+
+
+def foreign(state: Path) -> list[str]:
+    """What a directory holds that no cluster writes: whoever deletes the directory asks first."""
+    if not state.is_dir():
+        return [str(state)]
+    drafts = tuple(f"{name}.new" for name in _OURS)
+    known = {*_OURS, *drafts}
+    return sorted(f.name for f in state.iterdir() if f.name not in known and ".images.yaml." not in f.name)

@@ -64,7 +64,7 @@ async def test_from_nothing_to_an_answer(up):
     assert "deployment" in out.lower()
     assert "Hello" in await answered(up)
     status, out, _ = await up.run("get", "pods", "-o", "json")
-    pods = json.loads(out)
+    pods = json.loads(out)["items"]
     assert {p["status"]["phase"] for p in pods} == {"Running"}
     status, out, _ = await up.run("status")
     assert status == 0

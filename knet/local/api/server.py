@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import os
 import secrets
 import socket
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -138,7 +140,9 @@ _INCLUDES: dict[str, Literal["None", "Metadata", "Object"]] = {"None": "None", "
 
 
 class _Server(uvicorn.Server):
-    """Signals are for whoever runs the loop."""
+    """Signals are for whoever runs the loop: the API ends last, when pods and controllers have."""
 
-    def install_signal_handlers(self) -> None:
-        """None."""
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Takes none."""
+        yield

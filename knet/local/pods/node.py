@@ -50,6 +50,15 @@ class Options:
     at_once: int = 16
 
 
+def end_leftovers(directory: Path) -> int:
+    """Ends what is left of earlier nodes of a directory; how many processes that were."""
+    return reaper.end(_family(directory.resolve()))
+
+
+def _family(directory: Path) -> str:
+    return hashlib.sha256(str(directory).encode()).hexdigest()[:12] + "-"
+
+
 class Node:
     """`start`, then it works by itself until `stop`. `directory` is its own; `images` the file of images."""
 
@@ -67,8 +76,8 @@ class Node:
         self._images = Images(images)
         self._environment = {name: environment[name] for name in PASSED_ON if name in environment}
         self._options = options or Options()
-        self._family = hashlib.sha256(str(self._directory).encode()).hexdigest()[:12]
-        self._mark = f"{self._family}-{secrets.token_hex(4)}/"
+        self.mark = f"{_family(self._directory)}{secrets.token_hex(4)}/"
+        """Begins what KNET_POD says in processes that are to end with this one, however that happens."""
         self._pods = Informer(client, PODS, keep=_kept)
         self._services = Informer(client, SERVICES, keep=_kept)
         self._queue: WorkQueue[Key] = WorkQueue("pod")
@@ -88,9 +97,9 @@ class Node:
 
     async def start(self) -> None:
         """Ends what an earlier node left, finds out what the machine offers, and takes up the pods."""
-        await asyncio.to_thread(reaper.end, f"{self._family}-")
+        await asyncio.to_thread(end_leftovers, self._directory)
         self._reaper = self._reaper_started()
-        own = self._environment | {MARK: self._mark}
+        own = self._environment | {MARK: self.mark}
         self._modes = await probe(own, str(self._directory), host_network=self._options.host_network)
         recorder = Recorder(self._client, self._options.name, time.time)
         self._kit = Kit(
@@ -101,7 +110,7 @@ class Node:
             backoff=self._options.backoff,
             clock=time.time,
             node=self._options.name,
-            mark=self._mark,
+            mark=self.mark,
             environment=self._environment,
             capacity=_capacity(),
             services=self._linked,
@@ -211,7 +220,7 @@ class Node:
 
     def _reaper_started(self) -> tuple[Process, int]:
         read_end, write_end = os.pipe()
-        argv = (sys.executable, "-I", "-S", reaper.__file__, self._mark)
+        argv = (sys.executable, "-I", "-S", reaper.__file__, self.mark)
         try:
             return spawn(argv, lambda _s, _d: None, env=self._environment, stdin=read_end), write_end
         finally:
