@@ -13,6 +13,8 @@ from knet.text import duration
 AUTOSCALING = "autoscaling.knative.dev"
 NETWORKING = "networking.knative.dev"
 SERVING = "serving.knative.dev"
+QUEUE = f"queue.sidecar.{SERVING}"
+_QUANTITY = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+|[KMGTPE]i|[numkMGTPE])?\Z")
 MAX_INT32 = 2**31 - 1
 
 _INT = re.compile(r"[-+]?[0-9]+\Z")
@@ -82,6 +84,25 @@ def own(annotations: Mapping[str, str], at: str) -> Iterator[Fault]:
     for key in annotations:
         if key.startswith(f"{NETWORKING}/"):
             yield bad_key(key, at)
+
+
+def queue_proxy(annotations: Mapping[str, str], at: str) -> Iterator[Fault]:
+    """The resources of the queue-proxy."""
+    for key, value in annotations.items():
+        if not key.startswith(f"{QUEUE}/"):
+            continue
+        path = f"{at}.[{key}]"
+        if key.endswith(("-resource-request", "-resource-limit")):
+            if not _QUANTITY.match(value):
+                yield invalid(value, path)
+        elif key in (f"{QUEUE}/resource-percentage", f"{QUEUE}/resourcePercentage"):
+            try:
+                number = float(value)
+            except ValueError:
+                yield invalid(value, path)
+                continue
+            if not 0.1 <= number <= 100:
+                yield out_of_bounds(value, 0.1, 100, path)
 
 
 def autoscaling(annotations: Mapping[str, str], at: str, bounds: Limits) -> Iterator[Fault]:

@@ -1,7 +1,7 @@
 """What Knative's webhook says of a revision's pod spec: fields it lets nobody set, ports, names, bounds.
 
-Not looked at: probes, volumes and their mounts, quantities, the syntax of image names
-(golden/validation; facts/serving.md 50).
+Probes, volumes and image names have modules of their own. Quantities of resources are the API server's to
+check (golden/validation; facts/serving.md 50).
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ from typing import Any
 
 from knet.model import serving_names
 from knet.model.features import SECURE_POD_DEFAULTS, Features
+from knet.model.images import is_reference
 from knet.model.serving import RevisionSpec
 from knet.model.serving_faults import NEITHER, Fault, disallowed, either, invalid, missing, out_of_bounds
+from knet.model.serving_probes import probes
+from knet.model.serving_volumes import mounts, volumes
 
 _DISABLED = "disabled"
 _GATED = {
@@ -100,6 +103,10 @@ def pod(spec: RevisionSpec, at: str, rules: PodRules) -> Iterator[Fault]:
         yield missing(f"{at}.containers")
         return
     yield from _ports_overall(spec.containers, at)
+    yield from volumes(spec.volumes, at, rules.features)
+    yield from mounts((*spec.init_containers, *spec.containers), spec.volumes, at, rules.features)
+    for i, container in enumerate(spec.init_containers):  # told as if they were containers, as upstream does
+        yield from _container(container, f"{at}.containers[{i}]", rules.features, serving=False)
     names: set[Any] = {c.get("name") for c in spec.init_containers} - {None, ""}
     alone = len(spec.containers) == 1
     for i, container in enumerate(spec.containers):
@@ -146,8 +153,14 @@ def _ports_overall(containers: Sequence[Mapping[str, Any]], at: str) -> Iterator
 def _container(
     container: Mapping[str, Any], at: str, features: Features, *, serving: bool
 ) -> Iterator[Fault]:
-    if not container.get("image"):
+    image = container.get("image")
+    if not image:
         yield missing(f"{at}.image")
+    elif not is_reference(str(image)):
+        details = f'image: "{image}", error: could not parse reference: {image}'
+        yield Fault("Failed to parse image reference", f"{at}.image", details)
+    beside = features.flag("multi-container-probing") != _DISABLED
+    yield from probes(container, at, serving=serving, sidecar_probes=beside)
     if container.get("name") in _RESERVED_NAMES:
         yield Fault(f'"{container["name"]}" is a reserved container name', f"{at}.name")
     for name in _CONTAINER_CLOSED:

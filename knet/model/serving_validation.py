@@ -14,14 +14,23 @@ from knet.model.domainmapping import DomainMapping
 from knet.model.meta import ObjectMeta
 from knet.model.network import CLUSTER_DOMAIN
 from knet.model.serving import (
+    CONFIGURATION_LABEL,
     SERVICE_LABEL,
     Configuration,
     KService,
+    Revision,
     RevisionTemplate,
     Route,
     TrafficTarget,
 )
-from knet.model.serving_annotations import Limits, autoscaling, misplaced, own, route_annotations
+from knet.model.serving_annotations import (
+    Limits,
+    autoscaling,
+    misplaced,
+    own,
+    queue_proxy,
+    route_annotations,
+)
 from knet.model.serving_faults import BOTH, NEITHER, Fault, disallowed, either, invalid, missing
 from knet.model.serving_pods import PodRules, pod
 
@@ -37,11 +46,15 @@ class Rules:
 DEFAULTS = Rules()
 
 
-def validate(item: KService | Route | Configuration | DomainMapping, rules: Rules = DEFAULTS) -> list[Fault]:
+def validate(
+    item: KService | Route | Configuration | Revision | DomainMapping, rules: Rules = DEFAULTS
+) -> list[Fault]:
     """Everything that is wrong with an object, as it is after defaulting. `rules`: what ConfigMaps allow."""
     if isinstance(item, DomainMapping):
         return list(_mapping(item))
     found = list(_metadata(item.metadata))
+    if isinstance(item, Revision):
+        return [*found, *_revision(item, rules)]
     found += misplaced(item.metadata.annotations, "metadata.annotations")
     if isinstance(item, Route):
         found += _route_labels(item)
@@ -54,6 +67,21 @@ def validate(item: KService | Route | Configuration | DomainMapping, rules: Rule
         if item.spec.traffic:
             found += _traffic(item.spec.traffic, own_configuration=True)
     return found
+
+
+def _revision(item: Revision, rules: Rules) -> Iterator[Fault]:
+    meta = item.metadata
+    if meta.labels.get(CONFIGURATION_LABEL) and not _owned(meta):
+        yield missing(f"metadata.labels.{CONFIGURATION_LABEL}")
+    yield from autoscaling(meta.annotations, "metadata.annotations", rules.limits)
+    yield from queue_proxy(meta.annotations, "metadata.annotations")
+    yield from pod(item.spec, "spec", rules.pods)
+
+
+def _owned(meta: ObjectMeta) -> bool:
+    """Whether a Configuration made it: the label may name no other."""
+    name = meta.labels.get(CONFIGURATION_LABEL)
+    return any(o.kind == "Configuration" and o.name == name for o in meta.owner_references)
 
 
 def _metadata(meta: ObjectMeta) -> Iterator[Fault]:
@@ -92,6 +120,7 @@ def _template(template: RevisionTemplate, parent: str, rules: Rules) -> Iterator
             yield invalid(f'"{meta.generate_name}" must have prefix "{parent}-"', f"{at}.generateName")
     yield from autoscaling(meta.annotations, f"{at}.annotations", rules.limits)
     yield from own(meta.annotations, f"{at}.annotations")
+    yield from queue_proxy(meta.annotations, f"{at}.annotations")
     yield from pod(template.spec, "spec.template.spec", rules.pods)
 
 

@@ -131,6 +131,6 @@ def _revision(data, namespace):
     made = {
         "kind": "Revision",
         "metadata": {"name": data["name"], "namespace": namespace, "labels": labels},
-        "spec": {"containers": [{"image": "i", "ports": port}]},
+        "spec": {"containers": [{"image": "img", "ports": port}]},
     }
     return serving.parse(made)

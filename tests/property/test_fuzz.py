@@ -68,7 +68,7 @@ apiVersion: serving.knative.dev/v1
 kind: Service
 metadata: {name: hello}
 spec:
-  template: {metadata: {name: hello-1}, spec: {timeoutSeconds: 9, containers: [{image: x}]}}
+  template: {metadata: {name: hello-1}, spec: {timeoutSeconds: 9, containers: [{image: img}]}}
   traffic: [{revisionName: hello-1, percent: 90, tag: blue}, {latestRevision: true, percent: 10}]
 ---
 apiVersion: serving.knative.dev/v1beta1
@@ -84,12 +84,12 @@ spec: {traffic: [{configurationName: conf, percent: 100}]}
 apiVersion: serving.knative.dev/v1
 kind: Configuration
 metadata: {name: conf}
-spec: {template: {spec: {containers: [{image: x}]}}}
+spec: {template: {spec: {containers: [{image: img}]}}}
 ---
 apiVersion: serving.knative.dev/v1
 kind: Revision
 metadata: {name: conf-1, labels: {serving.knative.dev/configuration: conf}}
-spec: {containers: [{image: x}]}
+spec: {containers: [{image: img}]}
 ---
 apiVersion: v1
 kind: ConfigMap

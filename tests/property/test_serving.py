@@ -42,7 +42,7 @@ notes = st.dictionaries(
 templates = st.sampled_from(
     ["{{.Name}}.{{.Domain}}", '{{.Name}}.{{index .Annotations "team"}}.{{.Domain}}', "{{.Labels.x}}", "{{"]
 )
-POD = {"template": {"spec": {"containers": [{"image": "i"}]}}}
+POD = {"template": {"spec": {"containers": [{"image": "img"}]}}}
 
 
 @settings(max_examples=150, deadline=None)

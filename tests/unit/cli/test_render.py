@@ -159,7 +159,7 @@ KSERVICE = """\
 apiVersion: serving.knative.dev/v1
 kind: Service
 metadata: {name: hello}
-spec: {template: {spec: {containers: [{image: x}]}}}
+spec: {template: {spec: {containers: [{image: img}]}}}
 """
 
 

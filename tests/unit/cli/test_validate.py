@@ -107,7 +107,7 @@ apiVersion: serving.knative.dev/v1
 kind: Service
 metadata: {name: hello}
 spec:
-  template: {spec: {timeoutSeconds: 300, containers: [{image: x}]}}
+  template: {spec: {timeoutSeconds: 300, containers: [{image: img}]}}
 ---
 apiVersion: v1
 kind: ConfigMap

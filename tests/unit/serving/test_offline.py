@@ -11,7 +11,7 @@ from knet.serving.compile import Knative, compile_ingresses
 
 
 def service(name="hello", traffic=(), template=None, status=None, namespace="default"):
-    spec = {"template": template or {"spec": {"containers": [{"image": "i"}]}}, "traffic": list(traffic)}
+    spec = {"template": template or {"spec": {"containers": [{"image": "img"}]}}, "traffic": list(traffic)}
     return serving.parse(
         {
             "kind": "Service",
@@ -52,7 +52,9 @@ LATEST = {"latestRevision": True, "percent": 50}
         (service(traffic=[{"revisionName": "hello-00007", "percent": 50}, LATEST]), "hello-00008"),
         (service(traffic=[{"revisionName": "other-00007", "percent": 50}, LATEST]), "hello-00001"),
         (
-            service(template={"metadata": {"name": "hello-blue"}, "spec": {"containers": [{"image": "i"}]}}),
+            service(
+                template={"metadata": {"name": "hello-blue"}, "spec": {"containers": [{"image": "img"}]}}
+            ),
             "hello-blue",
         ),
         (service(status={"latestReadyRevisionName": "hello-00042"}), "hello-00042"),
@@ -97,7 +99,7 @@ def test_named_revisions_speak_as_the_template_does():
     port = [{"name": "h2c", "containerPort": 8080}]
     made = compiled(
         service(
-            template={"spec": {"containers": [{"image": "i", "ports": port}]}},
+            template={"spec": {"containers": [{"image": "img", "ports": port}]}},
             traffic=[{"revisionName": "hello-00001", "percent": 50}, LATEST],
         )
     )
