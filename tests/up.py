@@ -24,6 +24,7 @@ class Up:
         self.api, self.http, self.https, self.internal = free_ports(4)
         self.process: asyncio.subprocess.Process | None = None
         self.lines: list[str] = []
+        self._ready = asyncio.Event()
         self._reading: asyncio.Task[None]
 
     @property
@@ -44,38 +45,41 @@ class Up:
 
     async def start(self) -> None:
         """Runs it until its screen says that the cluster is ready."""
+        await self.launch()
+        ready = asyncio.create_task(self._ready.wait())
+        both = [self._reading, ready]
+        await asyncio.wait(both, timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if not self.is_ready:
+            raise AssertionError(f"not ready: {self.screen}")
+
+    async def launch(self) -> None:
+        """Runs it."""
         self.process = await asyncio.create_subprocess_exec(
             *self.command("up", *self.ports(), "--concurrency=1"),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
         )
-        stdout = self.process.stdout
-        assert stdout is not None
-        lines: list[str] = []
-        ready = asyncio.Event()
+        self.lines, self._ready = [], asyncio.Event()
+        self._reading = asyncio.create_task(self._read(self.process.stdout))
 
-        async def read() -> None:
-            while line := (await stdout.readline()).decode():
-                lines.append(line)
-                if line.lstrip().startswith("gateway"):
-                    ready.set()
+    async def _read(self, stdout: asyncio.StreamReader) -> None:
+        while line := (await stdout.readline()).decode():
+            self.lines.append(line)
+            if line.lstrip().startswith("health"):  # the last line of the screen
+                self._ready.set()
 
-        self.lines, self._reading = lines, asyncio.create_task(read())
-        done, waiting = await asyncio.wait(
-            [self._reading, asyncio.create_task(ready.wait())],
-            timeout=PATIENCE_S,
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-        for task in waiting - {self._reading}:
-            task.cancel()
-        if self._reading in done or not ready.is_set():
-            raise AssertionError(f"not ready: {''.join(lines)}")
+    @property
+    def is_ready(self) -> bool:
+        """Whether the screen of the present run has said so."""
+        return self._ready.is_set()
 
     async def end(self, number: signal.Signals) -> int:
         """Sends a signal to the process alone and waits for its end; the exit status."""
         assert self.process is not None
-        self.process.send_signal(number)
+        if self.process.returncode is None:
+            self.process.send_signal(number)
         await asyncio.wait_for(asyncio.gather(self.process.wait(), self._reading), PATIENCE_S)
         status = self.process.returncode
         self.process = None

@@ -52,11 +52,12 @@ class Options:
 
 def end_leftovers(directory: Path) -> int:
     """Ends what is left of earlier nodes of a directory; how many processes that were."""
-    return reaper.end(_family(directory.resolve()))
+    return reaper.end(family(directory))
 
 
-def _family(directory: Path) -> str:
-    return hashlib.sha256(str(directory).encode()).hexdigest()[:12] + "-"
+def family(directory: Path) -> str:
+    """Begins the mark of every node of a directory, and so of all that any of them has started."""
+    return hashlib.sha256(str(directory.resolve()).encode()).hexdigest()[:12] + "-"
 
 
 class Node:
@@ -76,7 +77,7 @@ class Node:
         self._images = Images(images)
         self._environment = {name: environment[name] for name in PASSED_ON if name in environment}
         self._options = options or Options()
-        self.mark = f"{_family(self._directory)}{secrets.token_hex(4)}/"
+        self.mark = f"{family(self._directory)}{secrets.token_hex(4)}/"
         """Begins what KNET_POD says in processes that are to end with this one, however that happens."""
         self._pods = Informer(client, PODS, keep=_kept)
         self._services = Informer(client, SERVICES, keep=_kept)
