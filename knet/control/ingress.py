@@ -41,7 +41,8 @@ class Kept:
 
 
 def keep_ingress(raw: dict[str, Any]) -> Kept:
-    """Parses a KIngress, its status aside."""
+    """Parses a KIngress, its status aside. Who owns which field is left out: it is half of an object."""
+    raw = {**raw, "metadata": {k: v for k, v in raw["metadata"].items() if k != "managedFields"}}
     try:
         return Kept(raw, kingress.parse({k: v for k, v in raw.items() if k != "status"}))
     except ValidationError as error:

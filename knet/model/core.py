@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from knet.errors import ObjectRef
-from knet.model.meta import Loose, ObjectMeta, drop_nulls
+from knet.model.meta import Loose, ObjectMeta, as_json
 from knet.text import json
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
@@ -147,4 +147,4 @@ KINDS: dict[tuple[str, str], type[Object]] = {
 def parse(data: dict[str, Any]) -> Object:
     """One of `KINDS` from plain data. Raises KeyError for another kind, ValidationError for bad types."""
     model = KINDS[data.get("apiVersion", ""), data.get("kind", "")]
-    return model.model_validate_json(json.dumps(drop_nulls(data)))
+    return model.model_validate_json(as_json(data))

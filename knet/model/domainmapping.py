@@ -7,9 +7,8 @@ from typing import Any
 from pydantic import Field
 
 from knet.errors import ObjectRef
-from knet.model.meta import Model, ObjectMeta, drop_nulls
+from knet.model.meta import Model, ObjectMeta, as_json
 from knet.model.serving import GROUP
-from knet.text import json
 
 API_VERSION = f"{GROUP}/v1beta1"
 KIND = "DomainMapping"
@@ -55,4 +54,4 @@ class DomainMapping(Model):
 
 def parse(data: dict[str, Any]) -> DomainMapping:
     """From plain data. Raises pydantic's ValidationError."""
-    return DomainMapping.model_validate_json(json.dumps(drop_nulls(data)))
+    return DomainMapping.model_validate_json(as_json(data))

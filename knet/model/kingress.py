@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 from pydantic import Field
 
 from knet.errors import ObjectRef
-from knet.model.meta import Model, ObjectMeta, drop_nulls
+from knet.model.meta import Model, ObjectMeta, as_json
 from knet.text import json
 
 API_VERSION = "networking.internal.knative.dev/v1alpha1"
@@ -131,7 +131,7 @@ class KIngress(Model):
 
 def parse(data: dict[str, Any]) -> KIngress:
     """A KIngress from plain data. Raises pydantic's ValidationError on unknown fields and wrong types."""
-    return KIngress.model_validate_json(json.dumps(drop_nulls(data)))
+    return KIngress.model_validate_json(as_json(data))
 
 
 def _written(value: HTTPIngressRuleValue) -> object:

