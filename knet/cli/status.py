@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,15 +46,24 @@ def is_ready(told: Told) -> bool:
 
 
 async def _ask(client: Any) -> Told:
-    from knet.kube.resources import INGRESSES, PODS
+    from knet.kube.resources import EVENTS, INGRESSES, PODS
 
     health = (await client.raw("/readyz")).decode()
     pods, ingresses = await client.list(PODS), await client.list(INGRESSES)
+    told = last_warnings((await client.list(EVENTS)).items)
     return {
         "health": health,
-        "pods": [state_of(p) for p in pods.items],
+        "pods": [state_of(p, told.get(p["metadata"]["uid"], "")) for p in pods.items],
         "ingresses": [state_of(i) | {"hosts": _hosts(i)} for i in ingresses.items],
     }
+
+
+def last_warnings(events: Iterable[Told]) -> dict[str, str]:
+    """What was last complained of, by the uid of the object."""
+    ordered = sorted(
+        (e for e in events if e.get("type") == "Warning"), key=lambda e: e.get("lastTimestamp") or ""
+    )
+    return {e["involvedObject"].get("uid", ""): e.get("message", "") for e in ordered}
 
 
 async def _envoy(state: Path) -> str:
@@ -69,32 +78,46 @@ async def _envoy(state: Path) -> str:
     return "ok" if status == 200 else text.strip()
 
 
-def state_of(item: Told) -> Told:
-    """Whether a pod or KIngress is ready and, if not, why: what its conditions and containers say."""
+def state_of(item: Told, warned: str = "") -> Told:
+    """Whether a pod or KIngress is ready and, if not, why: its containers, `warned`, its conditions."""
     meta, status = item["metadata"], item.get("status") or {}
     nothing: Told = {}
     ready = next((c for c in status.get("conditions") or () if c["type"] == "Ready"), nothing)
     is_now = "observedGeneration" not in status or status["observedGeneration"] == meta.get("generation")
     done = status.get("phase") == "Succeeded" or (ready.get("status") == "True" and is_now)
-    words = [*_containers(status), ready.get("message") or ready.get("reason"), status.get("phase")]
-    why = next(filter(None, words), "nobody has looked at it yet")
+    words = (*_containers(status), warned, ready.get("message"), ready.get("reason"), _unseen(item))
     return {
         "namespace": meta["namespace"],
         "name": meta["name"],
         "ready": done,
-        "why": "" if done else why,
+        "why": "" if done else next(filter(None, words)),
     }
+
+
+def _unseen(item: Told) -> str:
+    """Of what nobody has said anything yet."""
+    from knet.backends.kourier import backend
+    from knet.model.kingress import CLASS_ANNOTATION, LEGACY_CLASS_ANNOTATION
+
+    notes = item["metadata"].get("annotations") or {}
+    found = notes.get(CLASS_ANNOTATION) or notes.get(LEGACY_CLASS_ANNOTATION) or "no class"
+    if item.get("kind") != "Ingress" or found == backend.ingress_class:
+        return "it was not looked at yet"
+    return f"{found}: this gateway serves {backend.ingress_class} (annotation {CLASS_ANNOTATION})"
 
 
 def _containers(status: Told) -> Iterator[str]:
     """What keeps containers from running, as kubelet says it."""
     for one in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
         held = one.get("state") or {}
-        if found := held.get("waiting") or held.get("terminated"):
-            last = (one.get("lastState") or {}).get("terminated") or {}
-            ended = f"the last run ended with {last['exitCode']}" if last else ""
-            said = ": ".join(filter(None, (found.get("reason"), found.get("message") or ended)))
-            yield f"container {one['name']}: {said}"
+        found = held.get("waiting") or held.get("terminated")
+        if found and found.get("reason") not in ("Completed", "PodInitializing", "ContainerCreating"):
+            code = ((one.get("lastState") or {}).get("terminated") or found).get("exitCode")
+            ended = "" if code is None else f"; it ended with status {code}"
+            yield (
+                f"container {one['name']}: {found.get('reason')}: {found.get('message', '')}".rstrip(": ")
+                + ended
+            )
 
 
 def _hosts(item: Told) -> list[str]:

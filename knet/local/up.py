@@ -159,25 +159,34 @@ async def _api(wanted: Run, stack: contextlib.AsyncExitStack) -> tuple[ApiServer
     return api, node_of
 
 
-async def _log(node_of: list[Node], pod: Object, query: Mapping[str, str]) -> AsyncIterator[bytes]:
+def _log(node_of: list[Node], pod: Object, query: Mapping[str, str]) -> AsyncIterator[bytes]:
     if not node_of:
         raise Refused(503, "ServiceUnavailable", "the node is starting")
     meta = pod["metadata"]
-    since = query.get("sinceSeconds")
+    since = _number(query, "sinceSeconds")
     try:
-        async for chunk in node_of[0].log(
+        return node_of[0].log(
             meta["namespace"],
             meta["name"],
             query.get("container", ""),
             follow=query.get("follow") == "true",
-            tail=int(query["tailLines"]) if query.get("tailLines") else None,
-            since=time.time() - float(since) if since else None,
+            tail=_number(query, "tailLines"),
+            since=None if since is None else time.time() - since,
             previous=query.get("previous") == "true",
             timestamps=query.get("timestamps") == "true",
-        ):
-            yield chunk
+        )
     except LogError as error:
-        yield f"{error}\n".encode()
+        raise Refused(400, "BadRequest", str(error)) from error
+
+
+def _number(query: Mapping[str, str], name: str) -> int | None:
+    said = query.get(name)
+    if not said:
+        return None
+    try:
+        return int(said)
+    except ValueError:
+        raise Refused(400, "BadRequest", f"{name}: {said!r} is not a number") from None
 
 
 async def _install(client: Client, wanted: Run) -> None:

@@ -140,7 +140,7 @@ class Node:
             os.close(pipe)
             await process.wait()
 
-    async def log(
+    def log(
         self,
         namespace: str,
         pod: str,
@@ -152,7 +152,7 @@ class Node:
         previous: bool = False,
         timestamps: bool = False,
     ) -> AsyncIterator[bytes]:
-        """The log of a container. `since` is in seconds since 1970. Raises LogError before the first chunk."""
+        """The log of a container. `since` is in seconds since 1970. Raises LogError at once."""
         found: Object | None = self._pods.store.get((namespace, pod))
         if found is None:
             raise LogError(f'pod "{pod}" not found')
@@ -161,8 +161,7 @@ class Node:
         run = worker.run(name) if worker and worker.uid == found["metadata"]["uid"] else None
         path = self._log_path(found, name, previous=previous)
         query = Query(follow, tail, since, timestamps)
-        async for chunk in read(path, query, None if previous or run is None else run.log):
-            yield chunk
+        return read(path, query, None if previous or run is None else run.log)
 
     def _log_path(self, pod: Object, name: str, *, previous: bool) -> Path:
         folder = self._directory / pod["metadata"]["uid"] / "logs" / name
