@@ -1,4 +1,7 @@
-"""What Knative's webhook says of a container's probes, as they are after defaulting (golden/validation)."""
+"""What Knative's webhook says of a container's probes (golden/validation).
+
+What defaulting fills in may be missing: files are checked as people write them.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +25,16 @@ def probes(container: Mapping[str, Any], at: str, *, serving: bool, sidecar_prob
         if not serving and not sidecar_probes:
             yield from (disallowed(f"{where}.{key}") for key in probe)
             continue
-        yield from _handlers(probe, where)
+        yield from _handlers(probe, where, defaulted=name == "readinessProbe")
         if name == "readinessProbe":
             yield from _readiness(probe, where)
         elif serving:
             yield from _port(probe, where, container)
 
 
-def _handlers(probe: Mapping[str, Any], at: str) -> Iterator[Fault]:
+def _handlers(probe: Mapping[str, Any], at: str, *, defaulted: bool) -> Iterator[Fault]:
     given = [name for name in _HANDLERS if probe.get(name) is not None]
-    if not given:
+    if not given and not defaulted:
         yield from either(NEITHER, *(f"{at}.{name}" for name in _HANDLERS))
     elif len(given) > 1:
         yield from either(BOTH, *(f"{at}.{name}" for name in given))
@@ -55,7 +58,7 @@ def _readiness(probe: Mapping[str, Any], at: str) -> Iterator[Fault]:
     if period:
         lows |= {"timeoutSeconds": 1, "failureThreshold": 1}
     for name, low in lows.items():
-        number = probe.get(name, 0)
+        number = probe.get(name, low)
         if isinstance(number, int) and number < low:
             yield out_of_bounds(number, low, _MAX, f"{at}.{name}")
     if not period:

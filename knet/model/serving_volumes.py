@@ -152,7 +152,7 @@ def _mount(
         yield invalid(f'"{path}" must be unique', f"{at}.mountPath")
     paths.add(clean)
     writable = volume is not None and any(volume.get(kind) is not None for kind in _WRITABLE)
-    if not writable and not mount.get("readOnly"):
+    if not writable and mount.get("readOnly") is False:  # defaulting makes it true where nothing is said
         words = "volume mount should be readOnly for this type of volume"
         yield Fault(words, f"{at}.readOnly")
     claim = (volume or {}).get(_CLAIM)
