@@ -11,6 +11,7 @@ from pathlib import Path
 
 from knet.kube.client import Client
 from knet.kube.connection import from_kubeconfig
+from knet.local.pods.node import family
 from live import free_ports
 
 PATIENCE_S = 30.0
@@ -24,6 +25,7 @@ class Up:
         self.api, self.http, self.https, self.internal = free_ports(4)
         self.process: asyncio.subprocess.Process | None = None
         self.lines: list[str] = []
+        self.environment = dict(os.environ)
         self._ready = asyncio.Event()
         self._reading: asyncio.Task[None]
 
@@ -60,6 +62,7 @@ class Up:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
+            env=self.environment,
         )
         self.lines, self._ready = [], asyncio.Event()
         self._reading = asyncio.create_task(self._read(self.process.stdout))
@@ -109,8 +112,8 @@ class Up:
 
 
 def processes(state: Path) -> dict[int, str]:
-    """The processes that name a directory in their arguments, working directory or environment."""
-    mark = str(state).encode()
+    """The processes that name a directory, or its pods' mark, in their arguments, directory or environment."""
+    marks = (str(state).encode(), family(state / "pods").encode())
     found = {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
@@ -120,6 +123,6 @@ def processes(state: Path) -> dict[int, str]:
             about = command + os.fsencode((entry / "cwd").readlink()) + (entry / "environ").read_bytes()
         except OSError:
             continue  # it has ended meanwhile
-        if mark in about and command:
+        if command and any(mark in about for mark in marks):
             found[int(entry.name)] = command.replace(b"\0", b" ").decode(errors="replace")
     return found

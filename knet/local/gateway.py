@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -26,9 +27,15 @@ LOOPBACK = "127.0.0.1"
 PATIENCE_S = 30.0
 
 
-def check(ports: Ports) -> None:
-    """Raises KnetError (KNET354) with all ports that Envoy could not have: it would say so much later."""
+def check(ports: Ports, api: int) -> None:
+    """Raises KnetError (KNET354) with all ports that cannot be had: Envoy itself would say so much later."""
     wanted = {"http": ports.external_http, "https": ports.external_https, "internal": ports.internal_http}
+    named = Counter(port for port in (api, *wanted.values()) if port)
+    if twice := [port for port, count in named.items() if count > 1]:
+        words = f"several are to listen on port {', '.join(map(str, twice))}"
+        raise KnetError(
+            checks.CANNOT_LISTEN(words, hint="--api, --http, --https and --internal have to differ")
+        )
     found = [refused(name, port) for name, port in wanted.items() if port]
     if problems := [one for one in found if one]:
         raise KnetError(*problems)

@@ -107,7 +107,7 @@ async def run(wanted: Run, voice: Voice, stopped: asyncio.Event) -> None:
     with state.alone(wanted.state):
         voice.step("ending what an earlier run has left")
         await asyncio.to_thread(end_leftovers, wanted.pods)
-        gateway.check(wanted.ports)
+        gateway.check(wanted.ports, wanted.api)
         async with contextlib.AsyncExitStack() as stack:
             voice.step("starting the API")
             api, node_of = await _api(wanted, stack)

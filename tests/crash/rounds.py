@@ -17,8 +17,6 @@ from crash.ledger import NAMESPACE, Ledger, Scaler, Writer, found
 from knet.kube.client import Client
 from knet.kube.resources import DEPLOYMENTS, INGRESSES, PODS, SERVICES
 from knet.local.pods.images import Images, samples
-from knet.local.pods.node import family
-from knet.local.pods.reaper import marked
 from knet.text import yaml
 from up import Up
 
@@ -126,18 +124,13 @@ class Crash:
 
     def _look_for_left(self, since: int) -> None:
         """Whatever is older than the present run is of an earlier one."""
-        for pid in self._processes():
+        for pid, line in self.up.processes().items():
             with contextlib.suppress(OSError):  # it ends just now
                 if _started(pid) < since or not since:
-                    self.figures.left.append(
-                        (Path("/proc") / str(pid) / "cmdline").read_text().replace("\0", " ")
-                    )
-
-    def _processes(self) -> set[int]:
-        return {*self.up.processes(), *marked(family(self.up.state / "pods"))}
+                    self.figures.left.append(line)
 
     async def _kill(self) -> None:
-        others = self._processes() - {self.up.process.pid}
+        others = self.up.processes().keys() - {self.up.process.pid}
         self.figures.killed += len(others)
         began = time.monotonic()
         await self.up.end(signal.SIGKILL)
