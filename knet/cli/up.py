@@ -183,6 +183,6 @@ def where(told: dict[str, Any]) -> list[str]:
         f"gateway     http://NAME.NAMESPACE.localhost:{told['http']}"
         + (f" and https on {told['https']}" if told["https"] else ""),
         *(f"{line}" for line in told["machine"]),
-        "health      knet status",
+        "health      API, controllers and Envoy run; knet status says how pods and KIngresses are",
     ]
     return [f"  {line}" for line in lines]

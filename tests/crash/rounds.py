@@ -23,6 +23,8 @@ from up import Up
 EXAMPLE = Path(__file__).parents[2] / "examples" / "embedded" / "greeter.yaml"
 HOST = "greeter.default.localhost"
 WRITERS = 6
+FIRST = 3
+"""Starts on an empty directory that are killed before the rounds."""
 PATIENCE_S = 30.0
 KINDS = {r.kind: r for r in (DEPLOYMENTS, SERVICES, INGRESSES)}
 IMAGE = "crash.test/greeter"
@@ -89,6 +91,12 @@ class Crash:
         return self.figures
 
     async def _prepare(self) -> None:
+        """The first starts of all are killed too: what they have half made must not be in the way."""
+        for _ in range(FIRST):
+            await self.up.launch()
+            await asyncio.sleep(self._chance.uniform(0.1, 0.8))
+            self.figures.early += not self.up.is_ready
+            await self._kill()
         words = samples()["hello"].command
         Images(self.up.state / "images.yaml").add(IMAGE, ("sh", "-c", DAEMON, "sh", *words))
         await self._start()

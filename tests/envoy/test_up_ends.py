@@ -10,7 +10,9 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import aclosing
 
+import httpx
 import pytest
 
 from knet.envoy.process_find import find_envoy
@@ -35,6 +37,44 @@ spec:
       http: {paths: [{splits: [{serviceName: missing, serviceNamespace: default, servicePort: 80, percent: 100}]}]}
 ---
 {apiVersion: v1, kind: Pod, metadata: {name: odd}, spec: {containers: [{name: c, image: example.com/odd}]}}
+"""
+
+
+SLOW_SERVER = """
+import http.server, time
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        if self.path == "/slow":
+            print("slow", flush=True)
+            time.sleep(0.5)
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+    def log_message(self, *_): pass
+http.server.ThreadingHTTPServer(("", 8080), Handler).serve_forever()
+"""
+SLOW = f"""
+apiVersion: networking.internal.knative.dev/v1alpha1
+kind: Ingress
+metadata: {{name: slow, annotations: {{networking.knative.dev/ingress-class: kourier.ingress.networking.knative.dev}}}}
+spec:
+  rules:
+    - hosts: [slow.default.localhost]
+      http: {{paths: [{{splits: [{{serviceName: slow, serviceNamespace: default, servicePort: 80, percent: 100}}]}}]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: slow}}
+spec: {{selector: {{app: slow}}, ports: [{{port: 80, targetPort: 8080}}]}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: slow, labels: {{app: slow}}}}
+spec:
+  containers:
+    - {{name: c, image: slow, command: [{sys.executable}, -c, {json.dumps(SLOW_SERVER)}], ports: [{{containerPort: 8080}}],
+        readinessProbe: {{httpGet: {{path: /, port: 8080}}}}}}
 """
 
 
@@ -143,6 +183,26 @@ async def test_a_second_ctrl_c_does_not_wait_for_pods(up):
         while up.processes():  # noqa: ASYNC110 - the reaper ends them meanwhile
             await asyncio.sleep(0.01)
     assert len(pods) >= 4
+
+
+async def test_requests_under_way_are_finished(up, tmp_path):
+    await up.start()
+    (tmp_path / "slow.yaml").write_text(SLOW)
+    status, _, err = await up.run("apply", "-f", str(tmp_path / "slow.yaml"))
+    assert (status, err) == (0, "")
+    url = f"http://127.0.0.1:{up.http}"
+    host = {"host": "slow.default.localhost"}
+    async with httpx.AsyncClient(trust_env=False, headers=host) as asker, await up.client() as client:
+        async with asyncio.timeout(20):
+            while (await asker.get(url)).status_code != 200:
+                continue
+        asked = asyncio.create_task(asker.get(f"{url}/slow"))
+        async with aclosing(client.stream("/api/v1/namespaces/default/pods/slow/log?follow=true")) as log:
+            assert b"slow" in await asyncio.wait_for(anext(log), 10)
+        ended = asyncio.create_task(up.end(signal.SIGINT))
+        assert (await asked).status_code == 200
+        assert await ended == 0
+    assert up.processes() == {}
 
 
 async def test_a_number_that_is_somebody_elses_by_now_is_left_alone(up, bystander):

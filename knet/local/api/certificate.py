@@ -54,4 +54,6 @@ def _make(chain: Path, key: Path) -> None:
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
             )
         )
-    chain.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    whole = chain.with_suffix(".crt.new")  # whoever is killed here leaves no half of it
+    whole.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    whole.replace(chain)
