@@ -12,6 +12,7 @@ import click
 from knet import checks
 from knet.cli import cluster
 from knet.errors import KnetError
+from knet.local.state import make
 
 
 @click.group("image")
@@ -62,7 +63,7 @@ def _images(state: Path) -> Iterator[Any]:
     """The images of a cluster. Raises KnetError for a file of images that cannot be read."""
     from knet.local.pods.images import BadImages, Images
 
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make(state)
     try:
         yield Images(state / "images.yaml")
     except BadImages as error:

@@ -130,7 +130,7 @@ def _detached(state: Path, given: dict[str, Any]) -> None:
         raise KnetError(checks.ALREADY_RUNS(words, hint="knet status, or knet down"))
     flags = [f"--{k.replace('_', '-')}={v}" for k, v in given.items() if not isinstance(v, bool)]
     flags += [f"--{k.replace('_', '-')}" for k, v in given.items() if v is True]
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    directory.make(state)
     log = state / "knet.log"
     with log.open("ab") as out:
         before = out.tell()

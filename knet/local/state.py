@@ -24,16 +24,21 @@ _PATIENCE_S = 0.5
 _PAUSE_S = 0.01
 
 
-@contextlib.contextmanager
-def alone(state: Path) -> Iterator[None]:
-    """Holds the state directory for this process. Raises KnetError if another has it, or it cannot be used."""
+def make(state: Path) -> None:
+    """Makes the directory, for its owner alone, unless it is there. Raises KnetError if it cannot be used."""
     try:
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file = (state / "lock").open("a+")
+        (state / "lock").touch()
     except OSError as error:
         words = f"{state} cannot be the state of a cluster: {error.strerror}"
         raise KnetError(checks.UNREADABLE(words, hint="choose another directory with --state")) from error
-    with file:
+
+
+@contextlib.contextmanager
+def alone(state: Path) -> Iterator[None]:
+    """Holds the state directory for this process. Raises KnetError if another has it, or it cannot be used."""
+    make(state)
+    with (state / "lock").open("a+") as file:
         if not _taken(file.fileno()):
             words = f"a cluster runs on {state} already (process {holder(state) or 'unknown'})"
             raise KnetError(checks.ALREADY_RUNS(words, hint="knet status, or knet down"))

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from knet import checks
 from knet.backends.kourier import backend
 from knet.backends.kourier.settings import Ports
 from knet.control.ingress import IngressController
@@ -148,7 +150,12 @@ async def _api(wanted: Run, stack: contextlib.AsyncExitStack) -> tuple[ApiServer
         return _log(node_of, pod, query)
 
     token = state.token(wanted.state)
-    api = ApiServer(wanted.state / "api.db", wanted.state, token=token, logs=logs, admit=[admit])
+    database = wanted.state / "api.db"
+    try:
+        api = ApiServer(database, wanted.state, token=token, logs=logs, admit=[admit])
+    except sqlite3.DatabaseError as error:
+        hint = f"move {database} away, or knet reset, which deletes it"
+        raise KnetError(checks.UNREADABLE(f"{database}: {error}", hint=hint)) from error
     try:
         await api.start(wanted.api)
     except OSError as error:

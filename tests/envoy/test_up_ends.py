@@ -231,6 +231,19 @@ def _listening(port):
     return made
 
 
+async def test_a_directory_or_database_that_cannot_be_used_is_told(up, tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    for more in ((), ("--detach",)):
+        status, _, err = await up.run("up", "--state", str(file), *more)
+        assert (status, err.startswith(f"error KNET001: {file} cannot be the state")) == (2, True)
+    up.state.mkdir()
+    (up.state / "api.db").write_text("no database, but long enough to be looked at as one" * 20)
+    status, _, err = await up.run("up", *up.ports())
+    assert (status, "knet reset" in err, len(err.splitlines())) == (2, True, 1)
+    assert up.processes() == {}
+
+
 async def test_ports_that_two_options_name_are_refused(up):
     one = str(free_ports(1)[0])
     status, _, err = await up.run("up", "--api", one, "--http", one, "--internal", one)
