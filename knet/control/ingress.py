@@ -84,12 +84,23 @@ class IngressController:
         return self._ingresses, self._services, self._slices, self._secrets, self._maps
 
     async def run(self) -> None:
-        """Follows the API until cancelled."""
+        """Serves, and writes statuses, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.serve())
+            group.create_task(self.write())
+
+    async def serve(self) -> None:
+        """Has the gateways follow the API until cancelled. Every replica does."""
         async with asyncio.TaskGroup() as group:
             for informer in self._informers:
                 group.create_task(informer.run())
             group.create_task(self._publish())
-            group.create_task(self._statuses.run(self._write_status))
+
+    async def write(self) -> None:
+        """Writes statuses until cancelled. Only one replica does at a time."""
+        for key in self._ingresses.store:
+            self._statuses.add(key)
+        await self._statuses.run(self._write_status)
 
     async def listening(self) -> Outcome:
         """Waits until a gateway has its listeners, or refuses one."""

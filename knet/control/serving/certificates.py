@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 
 from knet.control.serving import issuer
 from knet.control.serving.issuer import Pair
 from knet.control.serving.loop import Loop
+from knet.control.serving.pairs import pair_of, secret_of
 from knet.kube import resources
-from knet.kube.apply import owned_by, set_status
+from knet.kube.apply import set_status
 from knet.kube.client import Object
 from knet.kube.cluster import Cluster, notes
 from knet.kube.errors import AlreadyExists
@@ -49,23 +49,23 @@ class Certificates(Loop):
         ):
             await self._refuse(item, f'Secret "{name}" is there already, and not ours')
             return None
-        held = _pair(secret)
+        held = pair_of(secret)
         if held is None or issuer.due(held, wanted.spec.dns_names, authority, now):
             held = issuer.issue(authority, wanted.spec.dns_names, now)
-            await self.client.apply(resources.SECRETS, _secret(namespace, name, held, item))
+            await self.client.apply(resources.SECRETS, secret_of(namespace, name, held, item))
         await self._ready(item, held)
         left = (held.ends - issuer.OVERLAP - now).total_seconds()
         return min(max(left, 1.0), _LONGEST_S)
 
     async def _authority(self, now: dt.datetime) -> Pair:
         """The CA in its Secret, made by whoever comes first."""
-        held = _pair(self.cluster.get(resources.SECRETS, (SYSTEM_NAMESPACE, AUTHORITY)))
+        held = pair_of(self.cluster.get(resources.SECRETS, (SYSTEM_NAMESPACE, AUTHORITY)))
         if held is None:
             try:
-                body = _secret(SYSTEM_NAMESPACE, AUTHORITY, issuer.make_authority(now))
-                held = _pair(await self.client.create(resources.SECRETS, body))
+                body = secret_of(SYSTEM_NAMESPACE, AUTHORITY, issuer.make_authority(now))
+                held = pair_of(await self.client.create(resources.SECRETS, body))
             except AlreadyExists:
-                held = _pair(await self.client.get(resources.SECRETS, AUTHORITY, SYSTEM_NAMESPACE))
+                held = pair_of(await self.client.get(resources.SECRETS, AUTHORITY, SYSTEM_NAMESPACE))
         if held is None:
             raise RuntimeError(f"Secret {SYSTEM_NAMESPACE}/{AUTHORITY} holds no tls.crt and tls.key")
         return held
@@ -93,26 +93,3 @@ class Certificates(Loop):
 def _conditions(item: Object) -> Conditions:
     before = (item.get("status") or {}).get("conditions") or ()
     return Conditions((), before, dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
-
-
-def _pair(secret: Object | None) -> Pair | None:
-    data = (secret or {}).get("data") or {}
-    if not data.get("tls.crt") or not data.get("tls.key"):
-        return None
-    return Pair(base64.b64decode(data["tls.crt"]), base64.b64decode(data["tls.key"]))
-
-
-def _secret(namespace: str, name: str, pair: Pair, owner: Object | None = None) -> Object:
-    meta: Object = {"name": name, "namespace": namespace}
-    if owner is not None:
-        meta["ownerReferences"] = [owned_by(owner)]
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": meta,
-        "type": "kubernetes.io/tls",
-        "data": {
-            "tls.crt": base64.b64encode(pair.chain).decode(),
-            "tls.key": base64.b64encode(pair.key).decode(),
-        },
-    }

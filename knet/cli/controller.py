@@ -1,0 +1,136 @@
+"""`knet controller`: knet's controllers on a real cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from knet import checks
+from knet.errors import KnetError
+
+SYSTEM_NAMESPACE = "knative-serving"
+
+
+@click.group("controller")
+def command() -> None:
+    """Run knet's controllers against a real cluster."""
+
+
+@command.command("run")
+@click.option(
+    "--kubeconfig", type=click.Path(path_type=Path), help="Else KUBECONFIG, else the pod's own account."
+)
+@click.option("--xds", default="0.0.0.0:18000", show_default=True, help="Where gateways ask; PORT 0: any.")
+@click.option("--http", metavar="HOST:PORT", required=True, help="The outer gateway, where probes go.")
+@click.option("--internal", metavar="HOST:PORT", required=True, help="The inner gateway, where probes go.")
+@click.option(
+    "--health", default="", metavar="URL", help="Liveness, for example http://0.0.0.0:8080/healthz."
+)
+@click.option(
+    "--webhook-host",
+    default="",
+    help="The name by which the API server reaches the webhook; none: no webhook.",
+)
+@click.option("--webhook-port", default=8443, show_default=True)
+@click.option("--identity", default=lambda: f"{socket.gethostname()}-{os.getpid()}", help="Of this replica.")
+def run_command(**given: Any) -> None:
+    """Serve the cluster's KIngresses of kourier's class over xDS, and write their status.
+
+    Every replica serves gateways; the one that holds the Lease knative-serving/knet writes. KIngresses that
+    Knative's validation refuses are refused by a webhook, whose certificate comes from the cluster's own authority.
+
+    \b
+    Example:
+      knet controller run --http 10.0.0.7:8080 --internal 10.0.0.7:8081 --webhook-host knet.knative-serving.svc
+    """  # noqa: D301
+    from knet.control.runner import runner
+
+    with runner() as running:
+        running.run(_run(**given))
+
+
+async def _run(
+    *,
+    kubeconfig: Path | None,
+    xds: str,
+    http: str,
+    internal: str,
+    health: str,
+    webhook_host: str,
+    webhook_port: int,
+    identity: str,
+) -> None:
+    from knet.backends.kourier import backend
+    from knet.control.ingress import IngressController
+    from knet.control.ingress_status import Balancers
+    from knet.control.operator import Operator, Webhook
+    from knet.control.plane import Plane
+    from knet.envoy.server import Server
+    from knet.kube.client import Client
+    from knet.kube.lease import Election
+    from knet.routing.table import Visibility
+
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with contextlib.AsyncExitStack() as stack:
+        client = await stack.enter_async_context(Client(await _connection(kubeconfig)))
+        server = Server()
+        port = await server.start(xds)
+        ingresses = IngressController(
+            client,
+            Plane(backend),
+            server,
+            {
+                Visibility.EXTERNAL: _address(http, "--http"),
+                Visibility.INTERNAL: _address(internal, "--internal"),
+            },
+            Balancers(
+                "kourier.kourier-system.svc.cluster.local",
+                "kourier-internal.kourier-system.svc.cluster.local",
+            ),
+        )
+        stack.push_async_callback(ingresses.gateway.close)
+        serving = asyncio.create_task(ingresses.serve())
+        stack.push_async_callback(_cancelled, serving)
+        webhook = None
+        if webhook_host:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="knet-webhook-")))
+            webhook = Webhook(webhook_host, webhook_port, folder)
+        election = Election(client, "knet", SYSTEM_NAMESPACE, identity)
+        click.echo(f"knet: xDS on port {port}; this is {identity}")
+        await Operator(client, election, ingresses.write, webhook, health, kubeconfig).run(stop)
+
+
+async def _connection(kubeconfig: Path | None) -> Any:
+    from kubernetes.aio.config import ConfigException
+
+    from knet.kube.connection import from_kubeconfig, in_cluster
+
+    try:
+        if kubeconfig is not None or os.environ.get("KUBECONFIG"):
+            return await from_kubeconfig(kubeconfig)
+        return in_cluster()
+    except ConfigException as error:
+        hint = "name a --kubeconfig, or run it in a pod"
+        raise KnetError(checks.NOT_RUNNING(f"no cluster is known ({error})", hint=hint)) from error
+
+
+def _address(text: str, option: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit():
+        raise click.BadParameter(f"{text} is not HOST:PORT", param_hint=option)
+    return host, int(port)
+
+
+async def _cancelled(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,150 @@
+"""knet on a real cluster: kopf runs the process, its webhooks and its health; our informers do the work.
+
+kopf's own change handlers are not used (decision 0002): they lose deletions over a 410, and write into objects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import kopf
+
+from knet.control.admission import refusal
+from knet.control.webhook_certificate import keep
+from knet.kube.client import Client
+from knet.kube.lease import Election
+
+CONFIGURATION = "validation.webhook.knet.dev"
+"""The name of the ValidatingWebhookConfiguration that kopf keeps."""
+
+KINDS = (
+    ("networking.internal.knative.dev", "v1alpha1", "ingresses"),
+    ("serving.knative.dev", "v1", "services"),
+    ("serving.knative.dev", "v1", "configurations"),
+    ("serving.knative.dev", "v1", "revisions"),
+    ("serving.knative.dev", "v1", "routes"),
+    ("serving.knative.dev", "v1beta1", "domainmappings"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where the API server reaches us: `host` names us in the certificate; `folder` holds certificate and key."""
+
+    host: str
+    port: int
+    folder: Path
+    address: str = "0.0.0.0"  # noqa: S104 - the API server comes from elsewhere; TLS, and no secrets
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """`work` is run while this replica leads. `liveness` is a URL such as http://0.0.0.0:8080/healthz, or ""."""
+
+    client: Client
+    election: Election
+    work: Callable[[], Awaitable[None]]
+    webhook: Webhook | None = None
+    liveness: str = ""
+    kubeconfig: Path | None = None
+
+    async def run(self, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
+        """Runs until `stop` is set; sets `ready` once kopf is. What `work` raises ends it and is raised.
+
+        kopf has a thread and a loop of its own: at its end it cancels every task that it finds, and a review must
+        not wait for a reconcile.
+        """
+        if self.kubeconfig is not None:
+            os.environ["KUBECONFIG"] = str(self.kubeconfig)  # where kopf looks
+        async with contextlib.AsyncExitStack() as stack:
+            if self.webhook is not None:
+                hook = self.webhook
+                renewing = await keep(self.client, hook.host, hook.folder)
+                stack.push_async_callback(_cancelled, renewing)
+            leading = asyncio.create_task(self.election.run(self.work))
+            stack.push_async_callback(_cancelled, leading)
+            ending, begun = threading.Event(), threading.Event()
+            stack.callback(ending.set)
+            running = asyncio.create_task(asyncio.to_thread(self._kopf, ending, begun))
+            stopping = asyncio.create_task(stop.wait())
+            stack.push_async_callback(_cancelled, stopping)
+            await asyncio.to_thread(begun.wait)
+            if ready is not None:
+                ready.set()
+            await asyncio.wait({leading, running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            ending.set()
+            await running
+            if leading.done():
+                leading.result()
+
+    def _kopf(self, ending: threading.Event, begun: threading.Event) -> None:
+        try:
+            asyncio.run(
+                kopf.operator(
+                    registry=self._registry(),
+                    settings=self._settings(),
+                    standalone=True,
+                    clusterwide=True,
+                    liveness_endpoint=self.liveness or None,
+                    stop_flag=ending,
+                    ready_flag=begun,
+                )
+            )
+        finally:
+            begun.set()  # nobody is to wait for what will not come
+
+    def _registry(self) -> kopf.OperatorRegistry:
+        registry = kopf.OperatorRegistry()
+        kopf.on.login(registry=registry)(kopf.login_with_service_account)
+        kopf.on.login(registry=registry)(kopf.login_with_kubeconfig)
+        if self.webhook is not None:
+            for group, version, plural in KINDS:
+                kopf.on.validate(
+                    group, version, plural, id=f"validate-{plural}", registry=registry, persistent=True
+                )(_validate)
+        if self.liveness:
+            kopf.on.probe(id="leader", registry=registry)(self._leader)
+        return registry
+
+    def _settings(self) -> kopf.OperatorSettings:
+        settings = kopf.OperatorSettings()
+        settings.posting.enabled = False
+        settings.peering.standalone = True
+        if self.webhook is not None:
+            hook = self.webhook
+            settings.admission.managed = CONFIGURATION
+            settings.admission.server = kopf.WebhookServer(
+                addr=hook.address,
+                port=hook.port,
+                host=hook.host,
+                certfile=hook.folder / "tls.crt",
+                pkeyfile=hook.folder / "tls.key",
+                cafile=hook.folder / "ca.crt",
+            )
+        return settings
+
+    async def _leader(self, **_: Any) -> bool:
+        return self.election.leads.is_set()
+
+
+async def _validate(
+    *, body: Any, resource: Any, old: Any = None, operation: str | None = None, **_: Any
+) -> None:
+    """An admission review. Deletions are let through: garbage must always be able to go."""
+    if operation == "DELETE":
+        return
+    said = refusal(f"{resource.plural}.{resource.group}", dict(body), dict(old) if old else None)
+    if said:
+        raise kopf.AdmissionError(f"validation failed: {said}", code=400)
+
+
+async def _cancelled(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
