@@ -98,8 +98,11 @@ class Up:
         process = await asyncio.create_subprocess_exec(
             *self.command(name, *arguments), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
-        out, err = await asyncio.wait_for(process.communicate(), PATIENCE_S)
-        assert process.returncode is not None
+        try:
+            out, err = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+        finally:
+            if process.returncode is None:
+                process.kill()
         return process.returncode, out.decode(), err.decode()
 
     async def client(self) -> Client:

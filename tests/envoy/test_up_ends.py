@@ -87,11 +87,22 @@ def envoy():
 
 
 @pytest.fixture
-async def up(tmp_path):
-    made = Up(tmp_path / "state")
-    yield made
-    if made.process is not None:
-        await made.end(signal.SIGKILL)
+async def ups(tmp_path):
+    """`ups(name)`: a state directory to run on; whatever still runs there at the end is killed."""
+    made = {}
+
+    def make(name):
+        return made.setdefault(name, Up(tmp_path / name))
+
+    yield make
+    for one in made.values():
+        if one.process is not None:
+            await one.end(signal.SIGKILL)
+
+
+@pytest.fixture
+def up(ups):
+    return ups("state")
 
 
 @pytest.fixture
@@ -104,8 +115,8 @@ def bystander(tmp_path):
     process.wait()
 
 
-async def test_ctrl_c_in_a_terminal_ends_its_cluster_and_no_other(up, tmp_path, bystander):
-    other = Up(tmp_path / "other")
+async def test_ctrl_c_in_a_terminal_ends_its_cluster_and_no_other(up, ups, bystander):
+    other = ups("other")
     await other.start()
     before = other.processes()
     pid, terminal = pty.fork()
