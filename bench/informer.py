@@ -30,7 +30,7 @@ from knet.kube.informer import Informer
 from knet.local.api.server import ApiServer
 
 COUNT, CHANGES, RATE = 10_000, 500, 50
-MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """The disk is not what is measured: a slow fsync is 5 ms by itself."""
 NOTE = "bench.knet.dev/at"
 

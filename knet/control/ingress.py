@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from knet.backends.api import Readiness, State
 from knet.control.gateway import Gateway
-from knet.control.ingress_status import Balancers, status_of
+from knet.control.ingress_status import Balancers, status_of, turned
 from knet.control.plane import Plane
 from knet.envoy.server import Server
 from knet.envoy.server_waiters import Outcome
@@ -21,6 +21,7 @@ from knet.errors import Severity
 from knet.kube import resources
 from knet.kube.apply import set_status
 from knet.kube.client import Client
+from knet.kube.events import Recorder
 from knet.kube.informer import Informer
 from knet.kube.workqueue import WorkQueue
 from knet.model import core, kingress
@@ -70,6 +71,7 @@ class IngressController:
         self._dirty = asyncio.Event()
         self._published = asyncio.Event()
         self._statuses: WorkQueue[Key] = WorkQueue("KIngress status")
+        self._events = Recorder(client, "knet-ingress-controller")
         self._ingresses = Informer(client, resources.INGRESSES, keep=keep_ingress)
         self._services = Informer(client, resources.SERVICES, keep=core.parse)
         self._slices = Informer(client, resources.ENDPOINT_SLICES, keep=core.parse)
@@ -100,7 +102,9 @@ class IngressController:
         """Writes statuses until cancelled. Only one replica does at a time."""
         for key in self._ingresses.store:
             self._statuses.add(key)
-        await self._statuses.run(self._write_status)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._events.run())
+            group.create_task(self._statuses.run(self._write_status))
 
     async def listening(self) -> Outcome:
         """Waits until a gateway has its listeners, or refuses one."""
@@ -171,6 +175,9 @@ class IngressController:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         status = status_of(generation, readiness, self._balancers, before, now)
         await set_status(self._client, resources.INGRESSES, kept.raw, status)
+        told = turned(before, status)
+        if told:
+            self._events.record(kept.raw, *told)
 
     def _ours(self, kept: Kept) -> bool:
         """Of our class; those of others, or of none, are left exactly as they are."""

@@ -41,6 +41,23 @@ def status_of(
     }
 
 
+def turned(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    """The event (type, reason, message) of a change of the Ready condition; None where nothing turned."""
+    old, new = _ready(before), _ready(after)
+    if (old.get("status"), old.get("message")) == (new.get("status"), new.get("message")):
+        return None
+    if new.get("status") == "True":
+        return "Normal", "Ready", "every gateway serves it"
+    if new.get("status") == "False":
+        return "Warning", str(new.get("reason", "")), str(new.get("message", ""))
+    return None
+
+
+def _ready(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    nothing: dict[str, Any] = {}
+    return next((c for c in status.get("conditions") or () if c.get("type") == READY), nothing)
+
+
 def was_ready(generation: int, status: Mapping[str, Any]) -> bool:
     """Whether a status says Ready of exactly this generation."""
     return status.get("observedGeneration") == generation and any(

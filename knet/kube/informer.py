@@ -37,14 +37,20 @@ class Informer:
         labels: str = "",
         fields: str = "",
         keep: Callable[[dict[str, Any]], Any] = lambda item: item,
+        resync: float | None = None,
     ) -> None:
-        """`keep` makes what is stored of a raw object, e.g. parses it."""
+        """`keep` makes what is stored of a raw object, e.g. parses it.
+
+        Every `resync` seconds handlers hear of every object again, old and new being the same: for what
+        depends on more than objects. None: never.
+        """
         self.resource = resource
         self._client = client
         self._where = {"namespace": namespace, "labels": labels, "fields": fields}
         self._sync = Sync(keep)
         self._handlers: list[Handler] = []
         self._synced = asyncio.Event()
+        self._resync = resync
 
     @property
     def store(self) -> Mapping[Key, Any]:
@@ -61,6 +67,19 @@ class Informer:
 
     async def run(self) -> None:
         """Follows the API until cancelled. Errors are logged and tried again with growing pauses."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow())
+            if self._resync is not None:
+                group.create_task(self._again(self._resync))
+
+    async def _again(self, seconds: float) -> None:
+        await self._synced.wait()
+        while True:
+            await asyncio.sleep(seconds)
+            for key, item in tuple(self.store.items()):
+                self._tell(Change(key, item, item))
+
+    async def _follow(self) -> None:
         pause = _FIRST_PAUSE
         listed = False
         while True:
