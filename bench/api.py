@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -19,26 +17,17 @@ from pathlib import Path
 
 import aiohttp
 
+from bench.served import served
 from bench.xds import Watched
 from knet.control.runner import runner
 from knet.kube.client import Client
 from knet.kube.connection import from_kubeconfig
 from knet.kube.resources import CONFIG_MAPS, NAMESPACES
-from knet.local.api.server import ApiServer
 
 OBJECTS, WATCHES, RATE, SECONDS = 10_000, 200, 500, 20
 AT_ONCE = 64
 SPREAD = 20
 NUMBER = re.compile(rb'"n":"([0-9]+)"')
-
-
-async def serve(folder: Path) -> None:
-    """The server's process: prints a line when it listens."""
-    server = ApiServer(folder / "api.db", folder)
-    await server.start()
-    server.write_kubeconfig(folder / "kubeconfig")
-    print("ready", flush=True)
-    await asyncio.Event().wait()
 
 
 class Seen:
@@ -91,13 +80,7 @@ async def watching(client: Client, namespaces: Sequence[str], version: str) -> A
 async def run() -> None:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "bench.api", str(folder), stdout=subprocess.PIPE
-        )
-        stack.push_async_callback(process.wait)
-        stack.callback(process.kill)
-        assert process.stdout
-        await process.stdout.readline()
+        pid = await served(stack, folder)
         client = await stack.enter_async_context(Client(await from_kubeconfig(folder / "kubeconfig")))
         names = [f"n-{i:02d}" for i in range(SPREAD)]
         for name in names:
@@ -130,7 +113,7 @@ async def run() -> None:
                 f"| {len(seen.delays)} events to them | p50 {p(seen.delays, 0.5)}, p99 {p(seen.delays, 0.99)} "
                 f"| 50 ms |"
             )
-        print(f"| memory of the API | {Watched(process.pid).rss_mb():.0f} MB | |")
+        print(f"| memory of the API | {Watched(pid).rss_mb():.0f} MB | |")
 
 
 async def write(client: Client, seen: Seen, names: Sequence[str], rate: int, each: int) -> list[float]:
@@ -165,8 +148,3 @@ def p(values: list[float], share: float) -> str:
 def main() -> None:
     with runner() as running:
         running.run(run())
-
-
-if __name__ == "__main__":
-    with runner() as running:
-        running.run(serve(Path(sys.argv[1])) if len(sys.argv) > 1 else run())

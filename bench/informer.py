@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import synthetic
+from bench.served import served, spawned
 from bench.xds import Watched
 from knet.control.definitions import definitions
 from knet.control.ingress import keep_ingress
@@ -27,21 +27,11 @@ from knet.kube import resources
 from knet.kube.client import Client
 from knet.kube.connection import from_kubeconfig
 from knet.kube.informer import Informer
-from knet.local.api.server import ApiServer
 
 COUNT, CHANGES, RATE = 10_000, 500, 50
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """The disk is not what is measured: a slow fsync is 5 ms by itself."""
 NOTE = "bench.knet.dev/at"
-
-
-async def serve(folder: Path) -> None:
-    """The API's process: prints a line when it listens."""
-    server = ApiServer(folder / "api.db", folder)
-    await server.start()
-    server.write_kubeconfig(folder / "kubeconfig")
-    print("ready", flush=True)
-    await asyncio.Event().wait()
 
 
 class Heard:
@@ -114,7 +104,7 @@ CONTROLLERS: dict[str, Callable[[Path], Awaitable[None]]] = {"knet": ours, "kopf
 async def run() -> None:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=MEMORY)))
-        await spawned(stack, "serve", folder)
+        await served(stack, folder)
         client = await stack.enter_async_context(Client(await from_kubeconfig(folder / "kubeconfig")))
         for definition in definitions():
             await client.apply(resources.CUSTOM_RESOURCE_DEFINITIONS, definition)
@@ -138,21 +128,9 @@ async def run() -> None:
             print(f"| {what} | **{form.format(a)}** | {form.format(b)} | {b / a:.1f}× | {bar} |")
 
 
-async def spawned(stack: AsyncExitStack, name: str, folder: Path) -> asyncio.subprocess.Process:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.informer", name, str(folder), stdout=subprocess.PIPE, limit=2**24
-    )
-    stack.push_async_callback(process.wait)
-    stack.callback(process.kill)
-    if name == "serve":
-        assert process.stdout
-        await process.stdout.readline()
-    return process
-
-
 async def measured(client: Client, name: str, folder: Path) -> dict[str, float]:
     async with AsyncExitStack() as stack:
-        process = await spawned(stack, name, folder)
+        process = await spawned(stack, "bench.informer", name, str(folder))
         assert process.stdout
         async with asyncio.timeout(300):
             listed = json.loads(await process.stdout.readline())["listed"]
@@ -182,5 +160,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     with runner() as running:
-        chosen = {"serve": serve, **CONTROLLERS}
-        running.run(chosen[sys.argv[1]](Path(sys.argv[2])) if len(sys.argv) > 1 else run())
+        running.run(CONTROLLERS[sys.argv[1]](Path(sys.argv[2])))

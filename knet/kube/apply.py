@@ -46,16 +46,3 @@ async def set_status(client: Client, resource: Resource, current: Object, status
     if current.get("status") == status:
         return current
     return await client.replace(resource, {**current, "status": status}, subresource="status")
-
-
-def owned_by(owner: Object) -> Object:
-    """The ownerReference that makes `owner` the controller of what it is put on."""
-    meta = owner["metadata"]
-    return {
-        "apiVersion": owner["apiVersion"],
-        "kind": owner["kind"],
-        "name": meta["name"],
-        "uid": meta["uid"],
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }

@@ -77,22 +77,3 @@ class Cluster:
         """Waits until everything has been listed once."""
         for informer in self._informers.values():
             await informer.synced()
-
-
-def label(item: Object, name: str) -> str:
-    """A label of an object; empty if it has none of the name."""
-    found: str = (item["metadata"].get("labels") or {}).get(name, "")
-    return found
-
-
-def notes(item: Object) -> Mapping[str, str]:
-    return item["metadata"].get("annotations") or {}
-
-
-def controller_of(item: Object, kind: str) -> str:
-    """The name of the controller of an object, if it is of a kind."""
-    for owner in item["metadata"].get("ownerReferences") or ():
-        if owner.get("controller") and owner["kind"] == kind:
-            name: str = owner["name"]
-            return name
-    return ""

@@ -11,8 +11,9 @@ from knet.control.serving.pairs import pair_of, secret_of
 from knet.kube import resources
 from knet.kube.apply import set_status
 from knet.kube.client import Object
-from knet.kube.cluster import Cluster, notes
+from knet.kube.cluster import Cluster
 from knet.kube.errors import AlreadyExists
+from knet.kube.objects import notes
 from knet.model import network_certificate
 from knet.model.network import SYSTEM_NAMESPACE
 from knet.serving import keys

@@ -9,8 +9,9 @@ from pydantic import BaseModel
 
 from knet.kube.apply import apply_if_different
 from knet.kube.client import Client, Object
-from knet.kube.cluster import Cluster, controller_of
+from knet.kube.cluster import Cluster
 from knet.kube.errors import NotFound
+from knet.kube.objects import controller_of
 from knet.kube.resources import Resource
 from knet.kube.sync import Key
 from knet.kube.workqueue import WorkQueue

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 
 from knet.control.serving.issuer import Pair
-from knet.kube.apply import owned_by
 from knet.kube.client import Object
+from knet.kube.objects import owner_reference
 
 
 def pair_of(secret: Object | None) -> Pair | None:
@@ -21,7 +21,7 @@ def secret_of(namespace: str, name: str, pair: Pair, owner: Object | None = None
     """The Secret that holds a pair."""
     meta: Object = {"name": name, "namespace": namespace}
     if owner is not None:
-        meta["ownerReferences"] = [owned_by(owner)]
+        meta["ownerReferences"] = [owner_reference(owner)]
     return {
         "apiVersion": "v1",
         "kind": "Secret",

@@ -11,7 +11,8 @@ from knet.control.serving.loop import Loop, ReconcileError, plain, unsaid
 from knet.kube import resources
 from knet.kube.apply import set_status
 from knet.kube.client import Object
-from knet.kube.cluster import Cluster, label
+from knet.kube.cluster import Cluster
+from knet.kube.objects import label
 from knet.kube.resources import Resource
 from knet.kube.sync import Key
 from knet.model import core, kingress, network_certificate, serving

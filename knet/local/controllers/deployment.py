@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from knet.kube.objects import owner_reference
 from knet.local.controllers.deployment_status import Facts, status_of
-from knet.local.controllers.objects import Object, labels, name, reference, spec, status
+from knet.local.controllers.objects import Object, labels, name, spec, status
 from knet.text import json
 
 HASH = "pod-template-hash"
@@ -170,7 +171,7 @@ def _new_set(deployment: Object, revision: str, replicas: int) -> Object:
             "namespace": deployment["metadata"]["namespace"],
             "labels": {**labels(template), HASH: mark},
             "annotations": {**notes, REVISION: revision},
-            "ownerReferences": [reference(deployment)],
+            "ownerReferences": [owner_reference(deployment)],
         },
         "spec": {
             "replicas": replicas,

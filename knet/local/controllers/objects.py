@@ -97,16 +97,3 @@ def seconds(text: str) -> float:
 def stamp(now: float) -> str:
     """Seconds since 1970 as RFC 3339."""
     return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def reference(owner: Mapping[str, Any]) -> Object:
-    """The ownerReference of a controller."""
-    meta = owner["metadata"]
-    return {
-        "apiVersion": owner["apiVersion"],
-        "kind": owner["kind"],
-        "name": meta["name"],
-        "uid": meta["uid"],
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }

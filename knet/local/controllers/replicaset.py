@@ -6,6 +6,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from knet.kube.objects import owner_reference
 from knet.local.controllers.objects import (
     Object,
     active,
@@ -14,7 +15,6 @@ from knet.local.controllers.objects import (
     labels,
     name,
     ready,
-    reference,
     spec,
     status,
 )
@@ -88,6 +88,6 @@ def new_pod(replica_set: Object) -> Object:
     meta |= {
         "generateName": f"{name(replica_set)}-",
         "namespace": replica_set["metadata"]["namespace"],
-        "ownerReferences": [reference(replica_set)],
+        "ownerReferences": [owner_reference(replica_set)],
     }
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": template["spec"]}

@@ -10,6 +10,7 @@ from typing import Any
 from knet.kube import resources
 from knet.kube.apply import set_status
 from knet.kube.errors import AlreadyExists, NotFound
+from knet.kube.objects import owner_reference
 from knet.kube.workqueue import WorkQueue
 from knet.local.controllers import deployment, replicaset
 from knet.local.controllers.cluster import Cluster, Key
@@ -21,7 +22,6 @@ from knet.local.controllers.objects import (
     leaving,
     name,
     owned_by,
-    reference,
     selects,
     spec,
 )
@@ -91,7 +91,7 @@ class ReplicaSets:
         return found
 
     async def _adopt(self, pod: Object, item: Object) -> Object:
-        owners = [*(pod["metadata"].get("ownerReferences") or ()), reference(item)]
+        owners = [*(pod["metadata"].get("ownerReferences") or ()), owner_reference(item)]
         change = {"metadata": {"uid": pod["metadata"]["uid"], "ownerReferences": owners}}
         return await self._cluster.client.patch(
             resources.PODS, name(pod), change, pod["metadata"]["namespace"]
@@ -166,7 +166,7 @@ class Deployments:
         namespace, title = key(wanted)
         found = await self._cluster.client.get(resources.REPLICA_SETS, title, namespace)
         if controller_of(found) is None:
-            change = {"metadata": {"ownerReferences": [reference(owner)], "labels": labels(wanted)}}
+            change = {"metadata": {"ownerReferences": [owner_reference(owner)], "labels": labels(wanted)}}
             await self._cluster.client.patch(resources.REPLICA_SETS, title, change, namespace)
 
     async def _note_revision(self, item: Object, revision: str) -> Object:
