@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import shutil
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,6 +89,23 @@ def real_api(tmp_path_factory):
         yield running
 
 
+@pytest.fixture(scope="session")
+def embedded_api():
+    """One embedded server for all tests, in a thread: loops of tests come and go."""
+    running, ended = Future(), Future()
+
+    async def serve():
+        async with embedded() as made:
+            running.set_result(made)
+            await asyncio.wrap_future(ended)
+
+    with ThreadPoolExecutor(1) as thread:
+        served = thread.submit(asyncio.run, serve())
+        yield running.result(30)
+        ended.set_result(None)
+        served.result(30)
+
+
 @asynccontextmanager
 async def opened(name, running, folder):
     async with aiohttp.ClientSession() as session, running.client() as client:
@@ -103,20 +121,16 @@ async def opened(name, running, folder):
 @pytest.fixture(params=["embedded", "real"])
 async def api(request, tmp_path):
     """The API under test, with an empty namespace (NS in paths)."""
-    if request.param == "real":
-        async with opened("real", request.getfixturevalue("real_api"), tmp_path) as made:
-            yield made
-    else:
-        async with embedded() as running, opened("embedded", running, tmp_path) as made:
-            yield made
+    running = request.getfixturevalue(f"{request.param}_api")
+    async with opened(request.param, running, tmp_path) as made:
+        yield made
 
 
 @pytest.fixture
-async def both(real_api, tmp_path):
+async def both(embedded_api, real_api, tmp_path):
     """(embedded, real), to compare what they answer."""
     async with (
-        embedded() as running,
-        opened("embedded", running, tmp_path) as ours,
+        opened("embedded", embedded_api, tmp_path) as ours,
         opened("real", real_api, tmp_path) as theirs,
     ):
         yield ours, theirs

@@ -12,8 +12,18 @@ _SCALE = frozenset({"status", "scale"})
 _ALL = ("all",)
 
 
+_UNCOUNTED = frozenset(
+    {
+        "namespaces", "nodes", "services", "endpoints", "configmaps", "secrets", "serviceaccounts", "events",
+        "leases", "roles", "rolebindings", "clusterroles", "clusterrolebindings",
+    }
+)  # fmt: skip
+"""Kinds that have no `metadata.generation`."""
+
+
 def _kind(group: str, version: str, plural: str, name: str, **more: Any) -> Kind:
-    return Kind(group, version, plural, name, more.pop("singular", name.lower()), **more)
+    singular = more.pop("singular", name.lower())
+    return Kind(group, version, plural, name, singular, generations=plural not in _UNCOUNTED, **more)
 
 
 BUILT_IN = (
@@ -40,7 +50,7 @@ BUILT_IN = (
     _kind("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", prepare=defaults.endpoint_slice),
     _kind(
         "apps", "v1", "deployments", "Deployment", short_names=("deploy",), categories=_ALL,
-        subresources=_SCALE, prepare=defaults.deployment, check=rules.selected,
+        subresources=_SCALE, prepare=defaults.deployment, check=rules.deployment,
     ),
     _kind(
         "apps", "v1", "replicasets", "ReplicaSet", short_names=("rs",), categories=_ALL,
@@ -51,7 +61,8 @@ BUILT_IN = (
         categories=_ALL, subresources=_STATUS, prepare=defaults.autoscaler,
     ),
     _kind(
-        "policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", short_names=("pdb",), subresources=_STATUS
+        "policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", short_names=("pdb",), subresources=_STATUS,
+        prepare=defaults.budget,
     ),
     _kind("coordination.k8s.io", "v1", "leases", "Lease"),
     _kind("rbac.authorization.k8s.io", "v1", "roles", "Role"),
@@ -60,11 +71,11 @@ BUILT_IN = (
     _kind("rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False),
     _kind(
         "admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations",
-        "ValidatingWebhookConfiguration", namespaced=False,
+        "ValidatingWebhookConfiguration", namespaced=False, prepare=defaults.webhooks,
     ),
     _kind(
         "admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations",
-        "MutatingWebhookConfiguration", namespaced=False,
+        "MutatingWebhookConfiguration", namespaced=False, prepare=defaults.webhooks,
     ),
     _kind(
         "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition",

@@ -8,14 +8,43 @@ from typing import Any
 Object = dict[str, Any]
 
 _PROBE = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
-_HANDLERS = ("httpGet", "tcpSocket", "grpc", "exec")
+_CONTAINERS = ("initContainers", "containers")
+_COUNTED = {"cpu", "memory"}
 
 
 def pod(item: Object) -> None:
-    pod_spec(item.setdefault("spec", {}))
+    spec = item.setdefault("spec", {})
+    pod_spec(spec)
+    spec.setdefault("enableServiceLinks", True)
+    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+    spec.setdefault("priority", 0)
+    held = spec.setdefault("tolerations", [])
+    for trouble in ("not-ready", "unreachable"):
+        key = f"node.kubernetes.io/{trouble}"
+        if not any(t.get("key", key) == key and t.get("effect", "NoExecute") == "NoExecute" for t in held):
+            held.append({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300})
+    containers = [c for field in _CONTAINERS for c in spec.get(field) or ()]
+    for container in containers:
+        resources = container["resources"]
+        if limits := resources.get("limits"):
+            resources["requests"] = {**limits, **(resources.get("requests") or {})}
     status = item.setdefault("status", {})
     status.setdefault("phase", "Pending")
-    status.setdefault("qosClass", "BestEffort")
+    status.setdefault("qosClass", _quality(containers))
+
+
+def _quality(containers: list[Object]) -> str:
+    """The quality of service (kubernetes.io: pod quality of service classes)."""
+    asked = [
+        (r.get("requests") or {}, {k: v for k, v in (r.get("limits") or {}).items() if k in _COUNTED})
+        for r in (c["resources"] for c in containers)
+    ]
+    if not any(limits or _COUNTED & requests.keys() for requests, limits in asked):
+        return "BestEffort"
+    equal = all(
+        len(limits) == len(_COUNTED) and limits.items() <= requests.items() for requests, limits in asked
+    )
+    return "Guaranteed" if equal else "Burstable"
 
 
 def pod_spec(spec: Object) -> None:
@@ -24,8 +53,7 @@ def pod_spec(spec: Object) -> None:
     spec.setdefault("dnsPolicy", "ClusterFirst")
     spec.setdefault("securityContext", {})
     spec.setdefault("schedulerName", "default-scheduler")
-    spec.setdefault("enableServiceLinks", True)
-    for field in ("initContainers", "containers"):
+    for field in _CONTAINERS:
         for container in spec.get(field) or ():
             _container(container)
     for volume in spec.get("volumes") or ():
@@ -70,7 +98,7 @@ def _volume(item: Object) -> None:
 
 
 def template(item: Object) -> None:
-    item.setdefault("metadata", {}).setdefault("creationTimestamp", None)
+    item.setdefault("metadata", {})
     pod_spec(item.setdefault("spec", {}))
 
 
@@ -105,6 +133,8 @@ def service(item: Object) -> None:
         spec.setdefault("ipFamilyPolicy", "SingleStack")
     if kind in ("NodePort", "LoadBalancer"):
         spec.setdefault("externalTrafficPolicy", "Cluster")
+    if kind == "LoadBalancer":
+        spec.setdefault("allocateLoadBalancerNodePorts", True)
     for port in spec.get("ports") or ():
         port.setdefault("protocol", "TCP")
         port.setdefault("targetPort", port.get("port"))
@@ -128,6 +158,8 @@ def namespace(item: Object) -> None:
 
 
 def endpoint_slice(item: Object) -> None:
+    for endpoint in item.get("endpoints") or ():
+        endpoint.setdefault("conditions", {})
     for port in item.get("ports") or ():
         port.setdefault("protocol", "TCP")
         port.setdefault("name", "")
@@ -142,4 +174,28 @@ def endpoints(item: Object) -> None:
 def autoscaler(item: Object) -> None:
     spec = item.setdefault("spec", {})
     spec.setdefault("minReplicas", 1)
-    item.setdefault("status", {})
+    target = {"type": "Utilization", "averageUtilization": 80}
+    spec.setdefault("metrics", [{"type": "Resource", "resource": {"name": "cpu", "target": target}}])
+    item.setdefault("status", {}).setdefault("desiredReplicas", 0)
+    item["status"].setdefault("currentMetrics", None)
+
+
+def budget(item: Object) -> None:
+    status = item.setdefault("status", {})
+    for count in ("currentHealthy", "desiredHealthy", "disruptionsAllowed", "expectedPods"):
+        status.setdefault(count, 0)
+
+
+def webhooks(item: Object) -> None:
+    for hook in item.get("webhooks") or ():
+        hook.setdefault("failurePolicy", "Fail")
+        hook.setdefault("matchPolicy", "Equivalent")
+        hook.setdefault("namespaceSelector", {})
+        hook.setdefault("objectSelector", {})
+        hook.setdefault("timeoutSeconds", 10)
+        if item["kind"].startswith("Mutating"):
+            hook.setdefault("reinvocationPolicy", "Never")
+        for rule in hook.get("rules") or ():
+            rule.setdefault("scope", "*")
+        if service := (hook.get("clientConfig") or {}).get("service"):
+            service.setdefault("port", 443)

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from knet.local.api import asked
-from knet.local.api.errors import bad_request, method_not_allowed, not_found
+from knet.local.api.errors import Refused, bad_request, method_not_allowed
 from knet.local.api.kinds import Kind, Object
 from knet.local.api.paths import Target
 from knet.local.api.resources import Resources
@@ -222,8 +222,12 @@ class Handler:
 
     async def _log(self, request: Request, target: Target) -> Response:
         pod = self.resources.get(target.kind, target.key)
-        if request.method != "GET" or self.logs is None:
-            raise method_not_allowed() if request.method != "GET" else not_found(target.kind, target.name)
+        if request.method != "GET":
+            raise method_not_allowed()
+        if not pod["spec"].get("nodeName"):  # nobody has begun to run it
+            return Response(media_type="text/plain")
+        if self.logs is None:
+            raise Refused(503, "ServiceUnavailable", "no node keeps logs here")
         return StreamingResponse(self.logs(pod, request.query_params), media_type="text/plain")
 
     def _shown(self, request: Request, kind: Kind, item: Object, code: int = 200) -> Response:

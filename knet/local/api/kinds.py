@@ -47,6 +47,8 @@ class Kind:
     check: Check = _all_well
     label_names: bool = False
     """Whether names are DNS labels (Services, Namespaces) rather than subdomains."""
+    generations: bool = True
+    """Whether `metadata.generation` counts changes of the specification."""
     columns: tuple[Object, ...] = ()
     schema: Object | None = field(default=None, compare=False)
     storage_version: bool = True

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from knet.local.api import network, rules, shapes
+from knet.local.api import decoding, network, rules, shapes
 from knet.local.api.crd_schema import prune
 from knet.local.api.errors import (
+    Refused,
     already_exists,
     bad_request,
     conflict,
@@ -122,7 +123,7 @@ class Resources:
     ) -> Object:
         """PATCH: `change` makes the new object of the old one. Raises Refused."""
         old = self.get(kind, key)
-        item = self._decoded(kind, key[0], change(copy.deepcopy(old)))
+        item = self._decoded(kind, key[0], change(copy.deepcopy(old)), patched=True)
         self._check_current(kind, item, old)
         return self._updated(kind, key, (item, old), options, sub)
 
@@ -189,7 +190,8 @@ class Resources:
             at = datetime.strptime(self.clock(), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp() + grace
             meta["deletionTimestamp"] = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             meta["deletionGracePeriodSeconds"] = grace
-            meta["generation"] = meta.get("generation", 1) + 1
+            if "generation" in meta:
+                meta["generation"] += 1
 
     def scale(self, kind: Kind, key: Key, replicas: int, options: Options) -> Object:
         """Sets the replicas of an object that has the scale subresource."""
@@ -201,7 +203,7 @@ class Resources:
 
         return self.patch(kind, key, change, options)
 
-    def _decoded(self, kind: Kind, namespace: str, body: Any) -> Object:
+    def _decoded(self, kind: Kind, namespace: str, body: Any, *, patched: bool = False) -> Object:
         if not isinstance(body, dict):
             raise bad_request("the body of the request is no object")
         item: Object = copy.deepcopy(body)
@@ -213,7 +215,7 @@ class Resources:
         if meta is None:
             meta = item["metadata"] = {}
         if not isinstance(meta, dict):
-            raise bad_request("metadata is no object")
+            raise bad_request(f"{_named(kind)}: {decoding.mistyped(kind, item)}")
         if kind.namespaced:
             if meta.setdefault("namespace", namespace) not in (namespace, ""):
                 raise bad_request(
@@ -223,6 +225,10 @@ class Resources:
         else:
             meta.pop("namespace", None)
         _without_nulls(meta)
+        if words := decoding.mistyped(kind, item):
+            if patched:
+                raise Refused(422, "Invalid", f"patch: Invalid value: {words}")
+            raise bad_request(f"{_named(kind)}: {words}")
         return item
 
     def _check_namespace(self, kind: Kind, namespace: str, name: str) -> None:
@@ -287,6 +293,7 @@ class Resources:
                 item = admit(operation, kind, item, old)
                 meta = item["metadata"]
         problems = rules.finalizers(item, old) if old else rules.name(key[1], label=kind.label_names)
+        problems += rules.metadata(meta)
         if not sub or kind.schema is not None:
             problems += kind.check(item, old)
         if problems:
@@ -295,7 +302,9 @@ class Resources:
         for name in _OMITTED:
             if name in meta and not meta[name]:
                 del meta[name]
-        meta["generation"] = _generation(item, old)
+        meta.pop("generation", None)
+        if kind.generations:
+            meta["generation"] = _generation(item, old)
         if options.manager:
             server_side.updated(kind, item, old, (options.manager, "Update", sub), self.clock())
         if options.dry_run:
@@ -319,8 +328,11 @@ def _known(kind: Kind, item: Object, options: Options) -> None:
     dropped = prune(item, shapes.of(kind))
     if dropped and options.strict:
         words = ", ".join(f'unknown field "{path}"' for path in dropped)
-        said = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: strict decoding error: {words}'
-        raise bad_request(said)
+        raise bad_request(f"{_named(kind)}: strict decoding error: {words}")
+
+
+def _named(kind: Kind) -> str:
+    return f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}'
 
 
 def _generation(item: Object, old: Object | None) -> int:

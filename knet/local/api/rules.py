@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from knet.text import json
+
 Object = dict[str, Any]
 Problems = list[tuple[str, str]]
 
@@ -21,6 +23,19 @@ _SUBDOMAIN_WORDS = (
     "start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
     "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
 )
+_NAME = r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
+_QUALIFIED = re.compile(rf"{_NAME}\Z")
+_KEY_WORDS = (
+    "a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
+    "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
+    f"'{_NAME}') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+)
+_VALUE_WORDS = (
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start "
+    "and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for "
+    f"validation is '({_NAME})?')"
+)
+_OWNED = ("apiVersion", "kind", "name", "uid")
 
 
 def name(value: str, *, label: bool) -> Problems:
@@ -29,6 +44,40 @@ def name(value: str, *, label: bool) -> Problems:
     if len(value) > most:
         return [("metadata.name", f'Invalid value: "{value}": must be no more than {most} characters')]
     return [] if pattern.match(value) else [("metadata.name", f'Invalid value: "{value}": {words}')]
+
+
+def label_key(key: str) -> str:
+    """Why labels and annotations may not have this key; empty if they may."""
+    prefix, slash, last = key.rpartition("/")
+    well = _QUALIFIED.match(last) and len(last) <= 63
+    if well and (not slash or (_SUBDOMAIN.match(prefix) and len(prefix) <= 253)):
+        return ""
+    return f'Invalid value: "{key}": {_KEY_WORDS}'
+
+
+def label_value(value: str) -> str:
+    """Why a label may not have this value; empty if it may."""
+    if value and not _QUALIFIED.match(value):
+        return f'Invalid value: "{value}": {_VALUE_WORDS}'
+    return f'Invalid value: "{value}": must be no more than 63 bytes' if len(value) > 63 else ""
+
+
+def labels(held: Object, at: str) -> Problems:
+    return [(at, said) for k, v in held.items() for said in (label_key(k), label_value(v)) if said]
+
+
+def metadata(meta: Object) -> Problems:
+    """Labels, annotations and owners of every kind."""
+    found = labels(meta.get("labels") or {}, "metadata.labels")
+    keys = map(label_key, map(str.lower, meta.get("annotations") or {}))
+    found += [("metadata.annotations", said) for said in keys if said]
+    for i, owner in enumerate(meta.get("ownerReferences") or ()):
+        missing = (name for name in _OWNED if not owner.get(name))
+        found += [
+            (f"metadata.ownerReferences[{i}].{field}", 'Invalid value: "": must not be empty')
+            for field in missing
+        ]
+    return found
 
 
 def finalizers(new: Object, old: Object) -> Problems:
@@ -126,16 +175,28 @@ def selected(new: Object, old: Object | None) -> Problems:
     """Deployments and ReplicaSets: the selector must choose the template's pods and never changes."""
     spec = new.get("spec") or {}
     selector = spec.get("selector") or {}
-    if not selector.get("matchLabels") and not selector.get("matchExpressions"):
-        return [("spec.selector", "Required value")]
+    empty = not selector.get("matchLabels") and not selector.get("matchExpressions")
+    found: Problems = [("spec.selector", "Required value")] if empty else []
     template = spec.get("template") or {}
-    labels = (template.get("metadata") or {}).get("labels") or {}
-    found = _pod_spec(template.get("spec") or {}, "spec.template.spec")
-    if any(labels.get(k) != v for k, v in (selector.get("matchLabels") or {}).items()):
-        said = f"Invalid value: {labels}: `selector` does not match template `labels`"
+    held = (template.get("metadata") or {}).get("labels") or {}
+    found += labels(held, "spec.template.metadata.labels")
+    if empty or any(held.get(k) != v for k, v in (selector.get("matchLabels") or {}).items()):
+        said = (
+            f"Invalid value: {json.dumps(held or None).decode()}: `selector` does not match template `labels`"
+        )
         found.append(("spec.template.metadata.labels", said))
+    found += _pod_spec(template.get("spec") or {}, "spec.template.spec")
     if old is not None and (old.get("spec") or {}).get("selector") != selector:
         found.append(("spec.selector", _IMMUTABLE))
+    return found
+
+
+def deployment(new: Object, old: Object | None) -> Problems:
+    strategy = (new.get("spec") or {}).get("strategy") or {}
+    found = selected(new, old)
+    if strategy.get("type") == "Recreate" and strategy.get("rollingUpdate"):
+        said = "Forbidden: may not be specified when strategy `type` is 'Recreate'"
+        found.append(("spec.strategy.rollingUpdate", said))
     return found
 
 

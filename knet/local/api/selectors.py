@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from knet.local.api import rules
 from knet.local.api.errors import bad_request
 from knet.local.api.kinds import Kind
 
@@ -35,6 +36,7 @@ def labels(text: str) -> Test:
 def _label(part: str) -> Callable[[Mapping[str, str]], bool]:
     if found := _SET.match(part):
         key, values = found["key"], {v.strip() for v in found["values"].split(",")}
+        _check(part, key, *values)
         if found["op"] == "in":
             return lambda have: have.get(key) in values
         return lambda have: have.get(key) not in values
@@ -43,6 +45,7 @@ def _label(part: str) -> Callable[[Mapping[str, str]], bool]:
         return lambda have: (key in have) is wanted
     if found := _EQUAL.match(part):
         key, value = found["key"], found["value"]
+        _check(part, key, value)
         if found["op"] == "!=":
             return lambda have: have.get(key) != value
         return lambda have: have.get(key) == value
@@ -52,7 +55,13 @@ def _label(part: str) -> Callable[[Mapping[str, str]], bool]:
             _number(have.get(key)) is not None
             and ((_number(have.get(key)) or 0) > bound if more else (_number(have.get(key)) or 0) < bound)
         )
-    raise bad_request(f'unable to parse requirement: "{part.strip()}"')
+    raise bad_request(f'unable to parse requirement "{part.strip()}"')
+
+
+def _check(part: str, key: str, *values: str) -> None:
+    for said in (rules.label_key(key), *map(rules.label_value, values)):
+        if said:
+            raise bad_request(f'unable to parse requirement "{part.strip()}": {said}')
 
 
 def _number(text: str | None) -> int | None:
@@ -85,7 +94,7 @@ def fields(text: str, kind: Kind) -> Test:
         if found is None:
             raise bad_request(f'invalid field selector: "{part.strip()}"')
         if kind.schema is None and found["key"] not in offered:
-            raise bad_request(f'field label not supported: "{found["key"]}"')
+            raise bad_request(f"field label not supported: {found['key']}")
         tests.append((found["key"].split("."), found["value"], found["op"] != "!="))
     if not tests:
         return everything

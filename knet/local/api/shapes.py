@@ -20,13 +20,13 @@ OPEN: Schema = {"x-kubernetes-preserve-unknown-fields": True}
 KEY_DEFAULTS = {"protocol": "TCP"}
 """Keys of list items that count as given where they are missing."""
 
-_META = {"$ref": "meta.v1.ObjectMeta"}
+META: Schema = {"$ref": "meta.v1.ObjectMeta"}
 
 
 def of(kind: Kind) -> Schema:
     """The schema of a kind's objects."""
     if kind.schema is not None:
-        return {**kind.schema, "properties": {**(kind.schema.get("properties") or {}), "metadata": _META}}
+        return {**kind.schema, "properties": {**(kind.schema.get("properties") or {}), "metadata": META}}
     name = types.type_name(kind.group, kind.version, kind.kind)
     return _type(name) if name else OPEN
 
@@ -34,12 +34,12 @@ def of(kind: Kind) -> Schema:
 def child(schema: Schema, field: str) -> Schema | None:
     """What may be in a field of an object; None if the schema does not know it."""
     known = (schema.get("properties") or {}).get(field, schema.get("additionalProperties"))
-    return _followed(known) if isinstance(known, dict) else None
+    return followed(known) if isinstance(known, dict) else None
 
 
 def item(schema: Schema) -> Schema:
     """What may be in a list."""
-    return _followed(schema.get("items") or OPEN)
+    return followed(schema.get("items") or OPEN)
 
 
 def keys(schema: Schema) -> tuple[str, ...]:
@@ -69,7 +69,7 @@ def merge_key(schema: Schema) -> str | None:
     return found
 
 
-def _followed(schema: Schema) -> Schema:
+def followed(schema: Schema) -> Schema:
     """A schema, or the one that it refers to; what is said beside the reference holds too."""
     if "$ref" not in schema:
         return schema

@@ -9,7 +9,7 @@ from typing import Any
 from knet.local.api import shapes
 from knet.local.api.errors import Refused
 from knet.local.api.kinds import Kind, Object
-from knet.local.api.patches import fields
+from knet.local.api.patches import fields, last_applied
 from knet.local.api.shapes import Schema
 from knet.text import json
 
@@ -27,40 +27,57 @@ def owned(item: Object) -> dict[Manager, set[fields.Path]]:
 
 def put_owned(item: Object, owners: Mapping[Manager, set[fields.Path]], was: Object | None, now: str) -> None:
     """Writes `managedFields`; those that own what they owned before keep their time."""
-    before = {
-        (m["manager"], m["operation"], m.get("subresource", "")): m
-        for m in (was or {"metadata": {}})["metadata"].get("managedFields") or ()
-    }
+    told = [m for one in (was, item) if one for m in one["metadata"].get("managedFields") or () if m]
+    before = {(m["manager"], m["operation"], m.get("subresource", "")): m for m in told}
     made = []
-    for manager, paths in owners.items():
+    for (name, operation, sub), paths in owners.items():
         if not paths:
             continue
-        v1 = fields.to_v1(paths)
-        old = before.get(manager)
-        time = old["time"] if old and old.get("fieldsV1") == v1 else now
         entry = {
-            "manager": manager[0],
-            "operation": manager[1],
+            "manager": name,
+            "operation": operation,
             "apiVersion": item["apiVersion"],
-            "time": time,
             "fieldsType": "FieldsV1",
-            "fieldsV1": v1,
         }
-        made.append(entry | {"subresource": manager[2]} if manager[2] else entry)
+        entry["fieldsV1"] = v1 = fields.to_v1(paths)
+        old = before.get((name, operation, sub))
+        time = old.get("time") if old and old.get("fieldsV1") == v1 else now
+        made.append(entry | ({"time": time} if time else {}) | ({"subresource": sub} if sub else {}))
     item["metadata"].pop("managedFields", None)
     if made:
-        item["metadata"]["managedFields"] = made
+        item["metadata"]["managedFields"] = sorted(made, key=_rank)
+
+
+def _rank(entry: Object) -> tuple[str, ...]:
+    return tuple(entry.get(field, "") for field in ("operation", "time", "manager", "subresource"))
 
 
 def updated(kind: Kind, new: Object, old: Object | None, manager: Manager, now: str) -> None:
-    """Notes in `new` that `manager` wrote what differs from `old` (an Update: create, PUT, patch)."""
-    owners, schema = owned(old) if old else {}, shapes.of(kind)
+    """Notes in `new` that `manager` wrote what differs from `old` (an Update: create, PUT, patch).
+
+    A client may itself say who owns what, or, by one empty entry, that nobody does.
+    """
+    owners, schema, sub = _said(new, old), shapes.of(kind), manager[2]
     have, had = fields.leaves(new, schema), fields.leaves(old, schema) if old else set()
+    if not sub and kind.has("status"):  # dropped on the way in
+        have = {path for path in have if path[0] != "f:status"} | (have & had)
     changed = {p for p in have if p not in had or fields.get(new, p) != fields.get(old, p)}
     for other in owners:
         owners[other] = {p for p in owners[other] if p in have and p not in changed}
     owners[manager] = owners.get(manager, set()) | changed
     put_owned(new, owners, old, now)
+
+
+def _said(new: Object, old: Object | None) -> dict[Manager, set[fields.Path]]:
+    given = new["metadata"].get("managedFields")
+    if given == [{}]:
+        return {}
+    try:
+        if given and (said := owned(new)):
+            return said
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass  # what is no record of owners changes nothing
+    return owned(old) if old else {}
 
 
 def apply(
@@ -90,14 +107,17 @@ def apply(
         if other != me
     }
     conflicts = {other: found for other, found in conflicts.items() if found}
-    if conflicts and not force:
-        raise _refused(old, conflicts)
+    mere = last_applied.taken_over(kind, old, name) if conflicts and not force else set()
+    left = {other: [p for p in found if p not in mere] for other, found in conflicts.items()}
+    if any(left.values()) and not force:
+        raise _refused(old, {other: found for other, found in left.items() if found})
     made = copy.deepcopy(old)
     kept = {p for other, paths in owners.items() if other != me for p in paths}
     for path in sorted(owners.get(me, set()) - mine - kept, key=len):
         if not any(k[: len(path)] == path for k in mine | kept):
             fields.remove(made, path)
     made = dict(_merged(made, wanted, schema))
+    last_applied.follow(made, wanted, name)
     for other, found in conflicts.items():
         owners[other] -= set(found)
     owners[me] = mine
@@ -170,11 +190,4 @@ def _refused(old: Object, conflicts: Mapping[Manager, list[fields.Path]]) -> Ref
 def _who(old: Object, manager: Manager) -> str:
     name, operation, sub = manager
     said = f'"{name}"' + (f' with subresource "{sub}"' if sub else "")
-    if operation != "Update":
-        return said
-    entry = next(
-        m
-        for m in old["metadata"]["managedFields"]
-        if (m["manager"], m["operation"], m.get("subresource", "")) == manager
-    )
-    return f"{said} using {entry['apiVersion']} at {entry['time']}"
+    return said if operation != "Update" else f"{said} using {old['apiVersion']}"

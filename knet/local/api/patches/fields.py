@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -113,6 +115,10 @@ def to_v1(paths: set[Path]) -> dict[str, Any]:
             at = at.setdefault(step, {})
         if path[-1].startswith("k:"):
             at.setdefault(".", {})
+    for path in paths:
+        at = functools.reduce(operator.getitem, path, out)
+        if at:  # owned itself, beside what is in it
+            at["."] = {}
     return out
 
 

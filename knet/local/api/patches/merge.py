@@ -36,10 +36,9 @@ def json_patch(current: Any, patch: Any) -> Any:
         raise bad_request("json patch: the body is no list of operations")
     try:
         return jsonpatch.apply_patch(current, patch)
-    except jsonpatch.InvalidJsonPatch as error:
-        raise bad_request(f"json patch: {error}") from error
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException) as error:
-        message = f"the server rejected our request due to an error in our request: {error}"
+        # a server's own words; what the library says would repeat the whole object
+        message = "the server rejected our request due to an error in our request"
         raise Refused(422, "Invalid", message) from error
 
 
