@@ -5,8 +5,9 @@ Generated clients list no faster and cost a second of import (shared/practices.m
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -49,6 +50,10 @@ class Event:
     object: Object
 
 
+Page = Callable[[list[Object]], None]
+"""Hears of the objects of one page."""
+
+
 class Client:
     """An async context manager. Everything raises `ApiError` for what the API refuses, and
     `aiohttp.ClientError` or `TimeoutError` where it cannot be reached.
@@ -82,30 +87,42 @@ class Client:
         labels: str = "",
         fields: str = "",
         limit: int = 500,
+        page: Page = lambda _: None,
     ) -> Listed:
-        """All objects, page by page; begins again when the pages' moment is no longer kept."""
+        """All objects, page by page; begins again when the pages' moment is no longer kept.
+
+        `page` hears of each page's objects while the next one is fetched.
+        """
         query = _query(labelSelector=labels, fieldSelector=fields, limit=str(limit))
         while True:
             try:
-                found = await self._pages(resource.path(namespace), query)
+                return await self._listed(resource, resource.path(namespace), query, page)
             except Gone:
                 query.pop("continue", None)
                 query.pop("limit", None)  # in one piece: it cannot grow old on the way
-            else:
-                for item in found.items:  # the items of a list do not say what they are
+
+    async def _listed(self, resource: Resource, path: str, query: dict[str, str], page: Page) -> Listed:
+        items: list[Object] = []
+        asked = asyncio.ensure_future(self._ask("GET", path, query))
+        try:
+            while True:
+                found = await asked
+                meta = found.get("metadata") or {}
+                more = meta.get("continue")
+                if more:  # the next page is under way while this one is looked at
+                    query["continue"] = more
+                    asked = asyncio.ensure_future(self._ask("GET", path, dict(query)))
+                    await asyncio.sleep(0)
+                got = found.get("items") or []
+                for item in got:  # the items of a list do not say what they are
                     item.setdefault("apiVersion", resource.api_version)
                     item.setdefault("kind", resource.kind)
-                return found
-
-    async def _pages(self, path: str, query: dict[str, str]) -> Listed:
-        items: list[Object] = []
-        while True:
-            page = await self._ask("GET", path, query)
-            items += page.get("items") or ()
-            meta = page.get("metadata") or {}
-            if not meta.get("continue"):
-                return Listed(items, str(meta.get("resourceVersion", "")))
-            query["continue"] = meta["continue"]
+                items += got
+                page(got)
+                if not more:
+                    return Listed(items, str(meta.get("resourceVersion", "")))
+        finally:
+            asked.cancel()
 
     async def watch(
         self,

@@ -97,7 +97,7 @@ class Informer:
                 pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _list(self) -> None:
-        found = await self._client.list(self.resource, **self._where)  # type: ignore[arg-type]
+        found = await self._client.list(self.resource, page=self._sync.prepare, **self._where)  # type: ignore[arg-type]
         for change in self._sync.listed(found.items, found.resource_version):
             self._tell(change)
         self._synced.set()

@@ -41,11 +41,19 @@ class Sync:
     resource_version: str = ""
     _store: dict[Key, Any] = field(default_factory=dict)
     _versions: dict[Key, str] = field(default_factory=dict)
+    _kept: dict[Key, tuple[str, Any]] = field(default_factory=dict)
 
     @property
     def store(self) -> Mapping[Key, Any]:
         """What is known, by key. Read only."""
         return MappingProxyType(self._store)
+
+    def prepare(self, items: Iterable[dict[str, Any]]) -> None:
+        """A part of a list came: does what it can before `listed`, which has to have all of it."""
+        for item in items:
+            key, version = key_of(item), _version(item)
+            if version and self._versions.get(key) != version:
+                self._kept[key] = version, self.keep(item)
 
     def listed(self, items: Iterable[dict[str, Any]], resource_version: str) -> Iterator[Change]:
         """A whole list came. Yields what differs from what was known, deletions included."""
@@ -55,6 +63,7 @@ class Sync:
             yield self._drop(key)
         for key, item in seen.items():
             yield from self._put(key, item)
+        self._kept.clear()
 
     def event(self, kind: str, item: dict[str, Any]) -> Iterator[Change]:
         """An event of a watch came."""
@@ -68,13 +77,20 @@ class Sync:
             yield self._drop(key)
 
     def _put(self, key: Key, item: dict[str, Any]) -> Iterator[Change]:
-        version = str(item["metadata"].get("resourceVersion", ""))
+        version = _version(item)
         if version and self._versions.get(key) == version:
             return
-        old, new = self._store.get(key), self.keep(item)
+        prepared, new = self._kept.pop(key, ("", None))
+        if not version or prepared != version:
+            new = self.keep(item)
+        old = self._store.get(key)
         self._store[key], self._versions[key] = new, version
         yield Change(key, old, new)
 
     def _drop(self, key: Key) -> Change:
         self._versions.pop(key, None)
         return Change(key, self._store.pop(key), None)
+
+
+def _version(item: Mapping[str, Any]) -> str:
+    return str(item["metadata"].get("resourceVersion", ""))
