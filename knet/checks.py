@@ -90,6 +90,9 @@ NOT_RUNNING = Check("KNET361", "no cluster runs here", E)
 API_REFUSED = Check("KNET362", "the API refuses a request", E)
 FOREIGN_FILES = Check("KNET363", "directory holds what is not the cluster's", E)
 
+# 37x: the data path in a pod
+QUEUE_SETTINGS = Check("KNET370", "queue-proxy's environment is wrong", E)
+
 # 4xx: advice
 SHIFT_TOO_FAR = Check("KNET451", "traffic moves too far in one change", E)
 FORBIDDEN_CHANGE = Check("KNET452", "a kind of change that is forbidden here", E)

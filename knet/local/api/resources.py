@@ -6,7 +6,6 @@ fields, finalizers (kubernetes.io: API conventions, metadata; API concepts).
 
 from __future__ import annotations
 
-import copy
 import random
 import uuid
 from collections.abc import Callable, Mapping
@@ -29,6 +28,7 @@ from knet.local.api.errors import (
 from knet.local.api.kinds import Kind, Object
 from knet.local.api.patches import apply as server_side
 from knet.local.api.store import Key, Store
+from knet.text import json
 
 Admission = Callable[[str, Kind, Object, Object | None], Object]
 """(operation, kind, new, old) → the object as it is admitted. Raises Refused."""
@@ -123,7 +123,7 @@ class Resources:
     ) -> Object:
         """PATCH: `change` makes the new object of the old one. Raises Refused."""
         old = self.get(kind, key)
-        item = self._decoded(kind, key[0], change(copy.deepcopy(old)), patched=True)
+        item = self._decoded(kind, key[0], change(json.copied(old)), patched=True)
         self._check_current(kind, item, old)
         return self._updated(kind, key, (item, old), options, sub)
 
@@ -161,7 +161,7 @@ class Resources:
             admit("DELETE", kind, old, old)
         if options.dry_run:
             return old, True
-        item = copy.deepcopy(old)
+        item = json.copied(old)
         finalizers = item["metadata"].setdefault("finalizers", [])
         for policy, name in (("Foreground", "foregroundDeletion"), ("Orphan", "orphan")):
             if options.propagation == policy and name not in finalizers:
@@ -206,7 +206,7 @@ class Resources:
     def _decoded(self, kind: Kind, namespace: str, body: Any, *, patched: bool = False) -> Object:
         if not isinstance(body, dict):
             raise bad_request("the body of the request is no object")
-        item: Object = copy.deepcopy(body)
+        item: Object = json.copied(body)
         said = item.setdefault("apiVersion", kind.api_version), item.setdefault("kind", kind.kind)
         if said != (kind.api_version, kind.kind):
             wanted = f"{kind.api_version} {kind.kind}"
@@ -270,7 +270,7 @@ class Resources:
             item.pop("status", None)
             if "status" in old:
                 item["status"] = old["status"]
-        item = copy.deepcopy(item)
+        item = json.copied(item)
         meta, was = item["metadata"], old["metadata"]
         for name in _OURS:
             meta.pop(name, None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -97,7 +96,7 @@ def apply(
     elif kind.has("status"):
         mine = {path for path in mine if path[0] != "f:status"}
     if old is None:
-        made = copy.deepcopy(wanted)
+        made: Object = json.copied(wanted)
         put_owned(made, {me: mine}, None, now)
         return made
     owners = owned(old)
@@ -111,7 +110,7 @@ def apply(
     left = {other: [p for p in found if p not in mere] for other, found in conflicts.items()}
     if any(left.values()) and not force:
         raise _refused(old, {other: found for other, found in left.items() if found})
-    made = copy.deepcopy(old)
+    made = json.copied(old)
     kept = {p for other, paths in owners.items() if other != me for p in paths}
     for path in sorted(owners.get(me, set()) - mine - kept, key=len):
         if not any(k[: len(path)] == path for k in mine | kept):
@@ -144,7 +143,7 @@ def _merged(current: Any, wanted: Any, schema: Schema) -> Any:
                 lambda item: fields.item_step(keys, item),
                 lambda old, new: _merged(old, new, each),
             )
-    return copy.deepcopy(wanted)
+    return json.copied(wanted)
 
 
 def _interleaved(
