@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import secrets
-import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,6 +16,7 @@ import pytest
 import real as real_cluster
 from embedded import embedded
 from knet.kube.resources import NAMESPACES
+from kubectl import VERSIONS, Kubectl
 
 JSON = "application/json"
 CONTENT = {
@@ -136,42 +135,9 @@ async def both(embedded_api, real_api, tmp_path):
         yield ours, theirs
 
 
-@dataclass
-class Kubectl:
-    """`await kubectl("get", "pods")` → what it prints; fails the test if kubectl fails."""
-
-    binary: Path
-    api: Api
-    old: bool
-
-    async def __call__(self, *arguments, stdin="", code=0, editor=""):
-        process = await self.start(*arguments, editor=editor)
-        out, err = await asyncio.wait_for(process.communicate(stdin.encode()), 60)
-        assert process.returncode == code, f"kubectl {' '.join(arguments)}\n{out.decode()}\n{err.decode()}"
-        return out.decode() + (err.decode() if code else "")
-
-    async def start(self, *arguments, editor=""):
-        # a home of its own: kubectl caches discovery there, by address
-        home = {"HOME": str(self.api.folder), "PATH": os.environ["PATH"], "KUBE_EDITOR": editor}
-        known = ["--kubeconfig", str(self.api.kubeconfig), "--namespace", self.api.namespace]
-        return await asyncio.create_subprocess_exec(
-            self.binary,
-            *known,
-            *arguments,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=home,
-        )
-
-
-@pytest.fixture(params=["current", "debian"])
+@pytest.fixture(params=VERSIONS)
 def kubectl(request, api):
     """kubectl, the current one and Debian's (1.20), against the API under test."""
-    name = "kubectl" if request.param == "current" else "kubectl-debian"
-    found = real_cluster.assets() / name
-    if not found.is_file() and request.param == "current" and (on_path := shutil.which("kubectl")):
-        found = Path(on_path)
-    if not found.is_file():
-        pytest.skip(f"no {name} in {real_cluster.assets()}: run `make cluster-tools`")
-    return Kubectl(found, api, request.param == "debian")
+    found = Kubectl.find(request.param, api.kubeconfig, api.namespace, api.folder)
+    found.api = api
+    return found

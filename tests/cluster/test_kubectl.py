@@ -1,6 +1,6 @@
 """kubectl as people use it, the current one and Debian's (1.20), against the embedded API and a real one.
 
-What needs pods that run is in tests/envoy/test_kubectl_pods.py.
+What needs pods that run is in test_kubectl_pods.py.
 """
 
 from __future__ import annotations

@@ -12,7 +12,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-import real as real_cluster
 from knet.envoy.process_find import find_envoy
 from knet.errors import KnetError
 from knet.kube import resources
@@ -134,67 +133,3 @@ async def test_detached_down_and_reset(tmp_path):
     assert "knet up" in err
     status, out, err = await made.run("reset", "--yes")
     assert (status, made.state.exists()) == (0, False)
-
-
-async def test_kubectl_with_pods_that_run(up):
-    """Each kubectl that is here: rollouts, waits, logs, events, a broken image."""
-    found = [p for n in ("kubectl", "kubectl-debian") if (p := real_cluster.assets() / n).is_file()]
-    if not found:
-        pytest.skip(f"no kubectl in {real_cluster.assets()}: run `make cluster-tools`")
-    for at, binary_path in enumerate(found):
-        await scripted(Kubectl(binary_path, up, f"n{at}"))
-
-
-class Kubectl:
-    def __init__(self, path, up, namespace):
-        self.path = path
-        self.up = up
-        self.namespace = namespace
-
-    async def start(self, *arguments):
-        home = {"HOME": str(self.up.state.parent), "PATH": os.environ["PATH"]}
-        return await asyncio.create_subprocess_exec(
-            self.path, "--kubeconfig", str(self.up.kubeconfig), "--namespace", self.namespace, *arguments,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=home,
-        )  # fmt: skip
-
-    async def __call__(self, *arguments, stdin=""):
-        process = await self.start(*arguments)
-        out, err = await asyncio.wait_for(process.communicate(stdin.encode()), 60)
-        assert process.returncode == 0, f"kubectl {' '.join(arguments)}\n{out.decode()}{err.decode()}"
-        return out.decode()
-
-
-async def scripted(kubectl):
-    await kubectl("create", "namespace", kubectl.namespace)
-    await kubectl("create", "deployment", "web", "--image=hello", "--replicas=2")
-    await kubectl("set", "env", "deployment/web", "TARGET=first")
-    said = await kubectl("rollout", "status", "deployment/web", "--timeout=30s")
-    assert 'deployment "web" successfully rolled out' in said
-    await kubectl("wait", "--for=condition=Ready", "pod", "-l", "app=web", "--timeout=30s")
-    assert "2/2" in await kubectl("get", "deployment", "web")
-    wide = await kubectl("get", "pods", "-o", "wide")
-    assert wide.count("Running") == 2
-    await kubectl("scale", "deployment/web", "--replicas=1")
-    await kubectl("rollout", "status", "deployment/web", "--timeout=30s")
-    await kubectl("rollout", "restart", "deployment/web")
-    await kubectl("rollout", "status", "deployment/web", "--timeout=30s")
-    pod = (
-        await kubectl("get", "pods", "-l", "app=web", "-o", "jsonpath={.items[-1:].metadata.name}")
-    ).strip()
-    follow = await kubectl.start("logs", "-f", "deployment/web")
-    first = await asyncio.wait_for(follow.stdout.readline(), 30)
-    assert first.strip(), "a server says that it listens"
-    await kubectl("delete", "deployment", "web")
-    await asyncio.wait_for(follow.communicate(), 60)  # ends with the pod
-    ending = await kubectl.start("wait", "--for=delete", f"pod/{pod}", "--timeout=30s")
-    _, said = await asyncio.wait_for(ending.communicate(), 60)
-    assert ending.returncode == 0 or b"no matching resources" in said  # old ones want to see it first
-    await kubectl("run", "broken", "--image=example.com/nothing:1")
-    if "debian" not in str(kubectl.path):  # came later
-        await kubectl("wait", "--for=jsonpath={.status.phase}=Pending", "pod/broken", "--timeout=30s")
-    async with asyncio.timeout(30):
-        while "knet image add" not in (said := await kubectl("describe", "pod", "broken")):
-            continue
-    assert "ErrImagePull" in said or "ImagePullBackOff" in said
-    await kubectl("delete", "namespace", kubectl.namespace)
