@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 from knet import checks
 from knet.envoy import process_admin
-from knet.envoy.bootstrap import Address, Bootstrap, Tcp, Unix
+from knet.envoy.bootstrap import Address, Tcp, Unix
 from knet.errors import Diagnostic
 
 _PR_SET_PDEATHSIG = 1
@@ -57,6 +57,17 @@ class Options:
         return [*flags, "--concurrency", str(self.concurrency)] if self.concurrency else flags
 
 
+class Configuration(Protocol):
+    """What Envoy is started with: `Bootstrap`, or one without a control plane."""
+
+    @property
+    def admin(self) -> Address:
+        """Where its admin interface is to be."""
+
+    def text(self) -> str:
+        """The bootstrap as JSON."""
+
+
 class Envoy:
     """One Envoy process and its successors. `directory` holds its bootstrap and admin address.
 
@@ -66,7 +77,7 @@ class Envoy:
     def __init__(
         self,
         binary: Path,
-        bootstrap: Bootstrap,
+        bootstrap: Configuration,
         directory: Path,
         options: Options | None = None,
         on_exit: Callable[[Diagnostic], None] | None = None,

@@ -1,0 +1,200 @@
+"""A queue-proxy's settings as Envoy's bootstrap: listeners and clusters. Pure.
+
+Written as JSON's data because xds-protos lacks two of the messages (facts/dataplane.md, pitfall 7). The
+limit is a connection pool's: exact only with an explicit upstream protocol, which the port's name gives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from knet.dataplane import queue_routes as routes
+from knet.dataplane.queue_routes import AGENT, HEADERS, INNER, USER, two_steps
+from knet.dataplane.queue_settings import Settings
+from knet.dataplane.queue_stats import PREFIX
+from knet.envoy.bootstrap import Unix
+
+_TYPES = "type.googleapis.com/envoy.extensions."
+_HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_MANY = 2**31
+"""Envoy's own limits are 1,024; where Knative has none there is to be none."""
+_DEPTH = 10
+"""Knative's queue is ten times as long as the limit."""
+_STREAMS = 100
+"""How many streams one h2 connection to the user's container carries; most servers allow that many."""
+_IDLE = "1s"
+"""Idle connections to the user's container close before its own keep-alive does (gunicorn: 2 s), so that no
+request is sent into one that is just being closed. On loopback a new one costs next to nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueBootstrap:
+    """What Envoy is started with. `directory` holds its sockets: its admin, our agent, a gRPC bridge."""
+
+    settings: Settings
+    directory: Path
+
+    @property
+    def admin(self) -> Unix:
+        return Unix(self.directory / "admin")
+
+    @property
+    def agent(self) -> Path:
+        """Where our own process answers probes."""
+        return self.directory / "agent"
+
+    @property
+    def bridge(self) -> Path:
+        """Where gRPC probes go in as HTTP/1.1."""
+        return self.directory / "bridge"
+
+    def text(self) -> str:
+        """The bootstrap as JSON."""
+        return orjson.dumps(self.data()).decode()
+
+    def data(self) -> dict[str, Any]:
+        """The bootstrap as plain data."""
+        wanted = self.settings
+        return {
+            "node": {"id": wanted.pod, "cluster": wanted.revision},
+            "admin": {"address": _pipe(self.admin.path)},
+            "static_resources": {
+                "listeners": list(self._listeners()),
+                "clusters": list(self._clusters()),
+            },
+            "stats_flush_on_admin": True,
+            "stats_config": {
+                "stats_matcher": {
+                    "inclusion_list": {
+                        "patterns": [{"prefix": f"{PREFIX}."}, {"suffix": "downstream_rq_active"}]
+                    }
+                }
+            },
+        }
+
+    def _listeners(self) -> list[dict[str, Any]]:
+        wanted = self.settings
+        made = [_listener("main", _socket(wanted.address, wanted.port), routes.connection_manager(wanted))]
+        if wanted.certificate:
+            secure = _socket(wanted.address, wanted.tls_port)
+            made.append(_listener("tls", secure, routes.connection_manager(wanted), wanted.certificate))
+        if two_steps(wanted):
+            made.append(_listener(INNER, _pipe(self.directory / INNER), routes.inner_manager()))
+        if ports := _grpc_ports(wanted):
+            made.append(_listener("bridge", _pipe(self.bridge), routes.probe_manager(ports)))
+        return made
+
+    def _clusters(self) -> list[dict[str, Any]]:
+        wanted = self.settings
+        user = _socket("127.0.0.1", wanted.user_port)
+        made = [
+            _cluster(USER, user, http2=wanted.http2, concurrency=wanted.concurrency),
+            _cluster(AGENT, _pipe(self.agent)),
+        ]
+        if two_steps(wanted):
+            made.append(_cluster(INNER, _pipe(self.directory / INNER), http2=wanted.http2))
+        made += [
+            _cluster(routes.probe_cluster(p), _socket("127.0.0.1", p), http2=True)
+            for p in _grpc_ports(wanted)
+        ]
+        return made
+
+
+def _grpc_ports(wanted: Settings) -> list[int]:
+    return sorted({probe.port for probe in wanted.probes if probe.kind == "grpc"})
+
+
+def limits(concurrency: int, *, http2: bool) -> tuple[dict[str, int], int]:
+    """Circuit breakers, and streams on a connection, that let `concurrency` requests through. 0: no limit.
+
+    h1: as many connections. h2: connections × streams is the limit, with no more streams on one than
+    most servers allow; so for more than 100 the streams are the limit's largest divisor up to 100.
+    """
+    most = {"max_requests": _MANY, "max_retries": _MANY}
+    if not concurrency:
+        return {**most, "max_connections": _MANY, "max_pending_requests": _MANY}, 0
+    streams = next(s for s in range(min(concurrency, _STREAMS), 0, -1) if concurrency % s == 0)
+    connections = concurrency // streams if http2 else concurrency
+    return {
+        **most,
+        "max_connections": connections,
+        "max_pending_requests": _DEPTH * concurrency,
+    }, streams
+
+
+def _cluster(
+    name: str, address: dict[str, Any], *, http2: bool = False, concurrency: int = 0
+) -> dict[str, Any]:
+    breakers, streams = limits(concurrency, http2=http2)
+    h2 = {"max_concurrent_streams": streams} if streams else {}
+    protocol = (
+        {"http2_protocol_options": h2} if http2 else {"http_protocol_options": {"enable_trailers": True}}
+    )
+    return {
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "10s",
+        "circuit_breakers": {"thresholds": [breakers]},
+        "typed_extension_protocol_options": {
+            _HTTP_OPTIONS: {
+                "@type": _TYPES + "upstreams.http.v3.HttpProtocolOptions",
+                "common_http_protocol_options": {"idle_timeout": _IDLE, "max_headers_count": HEADERS},
+                "explicit_http_config": protocol,
+            }
+        },
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
+        },
+    }
+
+
+def _listener(
+    name: str, address: dict[str, Any], manager: dict[str, Any], certificate: str = ""
+) -> dict[str, Any]:
+    chain: dict[str, Any] = {
+        "filters": [
+            {
+                "name": "envoy.filters.network.http_connection_manager",
+                "typed_config": {
+                    "@type": _TYPES + "filters.network.http_connection_manager.v3.HttpConnectionManager",
+                    **manager,
+                },
+            }
+        ]
+    }
+    if certificate:
+        chain["transport_socket"] = _tls(certificate)
+    # two programs on one port must not share its traffic silently
+    return {"name": name, "address": address, "enable_reuse_port": False, "filter_chains": [chain]}
+
+
+def _tls(directory: str) -> dict[str, Any]:
+    pair = {
+        "certificate_chain": {"filename": f"{directory}/tls.crt"},
+        "private_key": {"filename": f"{directory}/tls.key"},
+        "watched_directory": {"path": directory},
+    }
+    return {
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {
+            "@type": _TYPES + "transport_sockets.tls.v3.DownstreamTlsContext",
+            "common_tls_context": {
+                "alpn_protocols": ["h2", "http/1.1"],
+                "tls_params": {"tls_minimum_protocol_version": "TLSv1_3"},
+                "tls_certificates": [pair],
+            },
+        },
+    }
+
+
+def _socket(address: str, port: int) -> dict[str, Any]:
+    return {"socket_address": {"address": address, "port_value": port}}
+
+
+def _pipe(path: Path) -> dict[str, Any]:
+    return {"pipe": {"path": str(path)}}

@@ -1,0 +1,182 @@
+"""The user's readiness probes, which the queue-proxy runs when it is asked (facts/serving.md, 47).
+
+Knative moves the probe of the serving container into the queue-proxy, so that the pod is ready when both
+are. Without `periodSeconds` it is Knative's own: it is repeated until it passes or whoever asks loses
+patience, so that a cold start does not wait for the next period.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+_PATIENCE = 10.0
+_FIRST_PAUSE, _GROWTH, _LONGEST_PAUSE = 0.002, 1.3, 0.05
+_ATTEMPT = 0.1
+"""Seconds for one attempt of a probe that is repeated; Knative's too."""
+_LINE = 8192
+_SERVING = b"\x00\x00\x00\x00\x02\x08\x01"
+"""A gRPC message: HealthCheckResponse with `status: SERVING`."""
+_AGENT = "kube-probe/1.31"
+
+
+class BadProbe(ValueError):
+    """A probe cannot be read; the message continues "SERVING_READINESS_PROBE ..."."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One probe. `kind` is http, https, tcp or grpc; `repeated`: until it passes (no `periodSeconds`)."""
+
+    kind: str
+    port: int
+    host: str = "127.0.0.1"
+    path: str = "/"
+    headers: tuple[tuple[str, str], ...] = ()
+    service: str = ""
+    timeout: float = 1.0
+    successes: int = 1
+    repeated: bool = False
+
+
+def decode(text: str, ports: Mapping[int, int]) -> tuple[Probe, ...]:
+    """The probes of a JSON object, or of a list (multi-container-probing). `ports` maps to real ports.
+
+    Raises BadProbe.
+    """
+    if not text:
+        return ()
+    try:
+        data = orjson.loads(text)
+    except ValueError as error:
+        raise BadProbe(f"is no JSON: {error}") from None
+    listed = data if isinstance(data, list) else [data]
+    return tuple(_probe(one, ports) for one in listed)
+
+
+def _probe(data: Any, ports: Mapping[int, int]) -> Probe:
+    if not isinstance(data, dict):
+        raise BadProbe("holds no probe: an object is expected")
+    known = ("httpGet", "tcpSocket", "grpc")
+    how = next((name for name in known if isinstance(data.get(name), dict)), None)
+    if how is None:
+        raise BadProbe(f"names no handler that is known: {', '.join(known)} are")
+    said = data[how]
+    try:
+        port = int(said["port"])
+        return Probe(
+            kind={"tcpSocket": "tcp", "grpc": "grpc"}.get(how) or (said.get("scheme") or "HTTP").lower(),
+            port=ports.get(port, port),
+            host=said.get("host") or "127.0.0.1",
+            path="/" + (said.get("path") or "/").removeprefix("/"),
+            headers=tuple((str(h["name"]), str(h["value"])) for h in said.get("httpHeaders") or ()),
+            service=_short(said.get("service") or ""),
+            timeout=float(data.get("timeoutSeconds") or 1),
+            successes=int(data.get("successThreshold") or 1),
+            repeated=not data.get("periodSeconds"),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadProbe(f"has a {how} that cannot be read: {error!r}") from None
+
+
+def _short(service: str) -> str:
+    if len(service.encode()) > 127:
+        raise ValueError("its service is longer than 127 bytes")
+    return service
+
+
+async def ready(probes: tuple[Probe, ...], bridge: Path) -> str:
+    """Runs all probes; why one has failed, or nothing. Cancelled when whoever asked has gone.
+
+    `bridge` is the socket at which Envoy takes gRPC calls as HTTP/1.1 for the port in `Host`.
+    """
+    failures = await asyncio.gather(*(_run(probe, bridge) for probe in probes))
+    return "; ".join(why for why in failures if why)
+
+
+async def _run(probe: Probe, bridge: Path) -> str:
+    if not probe.repeated:
+        return await attempt(probe, probe.timeout, bridge)
+    loop = asyncio.get_running_loop()
+    until, pause, row = loop.time() + _PATIENCE, _FIRST_PAUSE, 0
+    while True:
+        why = await attempt(probe, _ATTEMPT, bridge)
+        row = 0 if why else row + 1
+        if row >= probe.successes:
+            return ""
+        if loop.time() >= until:
+            return why
+        await asyncio.sleep(pause)
+        pause = min(pause * _GROWTH, _LONGEST_PAUSE)
+
+
+async def attempt(probe: Probe, seconds: float, bridge: Path) -> str:
+    """One attempt within `seconds`; why it failed, or nothing."""
+    try:
+        async with asyncio.timeout(seconds):
+            if probe.kind == "grpc":
+                return await _grpc(probe, bridge)
+            return await (_tcp if probe.kind == "tcp" else _http)(probe)
+    except TimeoutError:
+        return f"no answer from {probe.host}:{probe.port} within {seconds:g}s"
+    except (OSError, ValueError) as error:
+        return str(error)
+
+
+async def _tcp(probe: Probe) -> str:
+    _, writer = await asyncio.open_connection(probe.host, probe.port)
+    writer.close()
+    return ""
+
+
+async def _http(probe: Probe) -> str:
+    """A GET; every status from 200 to 399 is fine, as kubelet has it."""
+    reader, writer = await asyncio.open_connection(probe.host, probe.port, ssl=_tls(probe), limit=_LINE)
+    try:
+        headers = {"Host": f"{probe.host}:{probe.port}", "User-Agent": _AGENT, "Accept": "*/*"}
+        headers |= dict(probe.headers) | {"Connection": "close"}
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        writer.write(f"GET {probe.path} HTTP/1.1\r\n{head}\r\n".encode())
+        line = await reader.readline()
+    finally:
+        writer.close()
+    words = line.split()
+    if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
+        return f"{probe.host}:{probe.port} does not answer in HTTP/1.1"
+    return "" if 200 <= int(words[1]) < 400 else f"HTTP probe failed with status {int(words[1])}"
+
+
+def _tls(probe: Probe) -> Any:
+    """A context that trusts every certificate, as kubelet's probes do."""
+    if probe.kind != "https":
+        return None
+    import ssl
+
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+async def _grpc(probe: Probe, bridge: Path) -> str:
+    """grpc.health.v1: request and answer have one field each, so no generated code is needed."""
+    service = probe.service.encode()
+    message = b"\x0a" + bytes([len(service)]) + service if service else b""
+    body = struct.pack(">BI", 0, len(message)) + message
+    head = (
+        f"POST /grpc.health.v1.Health/Check HTTP/1.1\r\nHost: {probe.port}\r\nUser-Agent: {_AGENT}\r\n"
+        f"Content-Type: application/grpc\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    reader, writer = await asyncio.open_unix_connection(bridge)
+    try:
+        writer.write(head.encode() + body)
+        answer = await reader.read()
+    finally:
+        writer.close()
+    return "" if answer.endswith(_SERVING) else f"gRPC health check of port {probe.port}: not SERVING"

@@ -1,0 +1,277 @@
+"""What a queue-proxy's Envoy does with a request: probes, routes, timeouts, headers, counters. Pure.
+
+The behaviour is Knative's queue-proxy's (facts/knative.md, A.6); what Envoy needs for it was measured in
+facts/dataplane.md, section 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from knet.dataplane.queue_settings import Settings
+from knet.dataplane.queue_stats import ALL, CAME, PREFIX, PROXIED, WENT
+
+USER, AGENT, INNER = "user", "agent", "inner"
+_TYPES = "type.googleapis.com/envoy.extensions."
+_HEADERS_KB = 1024
+"""Go's servers take 1 MB of headers."""
+_PROBES: tuple[dict[str, Any], ...] = (
+    {"name": "k-network-probe", "present_match": True},
+    {"name": "k-kubelet-probe", "present_match": True},
+    *(
+        {"name": "user-agent", "string_match": {"prefix": agent}}
+        for agent in ("kube-probe/", "Knative-Activator-Probe", "Knative-Autoscaling-Probe")
+    ),
+)
+"""Requests that our own process answers: kubelet's, the activator's and the autoscaler's."""
+_PRUNED = ["knative-serving-namespace", "knative-serving-revision"]
+_CLIENT = {
+    "header": {"key": "x-forwarded-for", "value": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"},
+    "append_action": "APPEND_IF_EXISTS_OR_ADD",
+}
+_RETRIES = {"retry_on": "reset-before-request,refused-stream", "num_retries": 2}
+"""Retried is only what the user's container has certainly not seen."""
+HEADERS = 1000
+_MISSING = {"treat_missing_header_as_empty": True}
+_OWN = "x-envoy-"
+"""Headers that would steer Envoy: whoever sends them is no operator of it."""
+_HEADERS = """\
+function envoy_on_request(handle)
+  local headers = handle:headers()
+  local host = headers:get("k-original-host")
+  if host then
+    headers:replace(":authority", host)
+    headers:remove("k-original-host")
+  end
+  if headers:get("forwarded") then return end
+  local elements, first = {}, {}
+  for node in string.gmatch(headers:get("x-forwarded-for") or "", "[^,%s]+") do
+    if string.find(node, ":", 1, true) then node = '"[' .. node .. ']"' end
+    table.insert(elements, "for=" .. node)
+  end
+  table.insert(first, elements[1])
+  for _, name in ipairs({"host", "proto"}) do
+    local value = headers:get("x-forwarded-" .. name)
+    if value then table.insert(first, name .. "=" .. value) end
+  end
+  elements[1] = table.concat(first, ";")
+  headers:add("forwarded", table.concat(elements, ", "))
+end
+"""
+"""`K-Original-Host` becomes the host, and `Forwarded` is made from `X-Forwarded-*`, as Knative does."""
+_FOR_LUA = ("k-original-host", "x-forwarded-for", "x-forwarded-host")
+
+
+def two_steps(wanted: Settings) -> bool:
+    """Whether the response-start timeout needs a proxy in front of the queue.
+
+    Envoy counts it from when a connection takes the request, Knative from when the request came. Where
+    there are both a queue and that timeout, a first pass through Envoy has the timeout and a second one
+    the queue.
+    """
+    return bool(wanted.concurrency and response_start(wanted))
+
+
+def response_start(wanted: Settings) -> int:
+    """The response-start timeout, if it can come before the request's own."""
+    return wanted.response_start if not wanted.timeout or wanted.response_start < wanted.timeout else 0
+
+
+def connection_manager(wanted: Settings) -> dict[str, Any]:
+    """The HTTP connection manager that clients meet."""
+    host = {
+        "name": "all",
+        "domains": ["*"],
+        "routes": [*(_route(AGENT, match) for match in _PROBES), *_to_user(wanted)],
+        "request_headers_to_remove": _PRUNED,
+        "request_headers_to_add": [_CLIENT],
+    }
+    return {
+        **_manager("main"),
+        "access_log": _counters(),
+        "access_log_options": {"flush_access_log_on_new_request": True},
+        "early_header_mutation_extensions": [_early()],
+        "http_filters": [_lua(), _router()],
+        "local_reply_config": {"mappers": _replies()},
+        "route_config": {"virtual_hosts": [host]},
+    }
+
+
+def inner_manager() -> dict[str, Any]:
+    """The second pass, behind the response-start timeout: the queue and nothing else."""
+    host = {"name": "all", "domains": ["*"], "routes": [_route(USER)]}
+    return {
+        **_manager(INNER),
+        "http_filters": [_router()],
+        "local_reply_config": {"mappers": _replies()},
+        "route_config": {"virtual_hosts": [host]},
+    }
+
+
+def probe_manager(ports: Iterable[int]) -> dict[str, Any]:
+    """Takes gRPC calls as HTTP/1.1, so that a probe needs no gRPC library; the host is the user's port."""
+    bridge = _filter("grpc_http1_bridge", "filters.http.grpc_http1_bridge.v3.Config")
+    hosts = [
+        {"name": str(port), "domains": [str(port)], "routes": [_route(probe_cluster(port))]} for port in ports
+    ]
+    return {
+        **_manager("bridge"),
+        "http_filters": [bridge, _router()],
+        "route_config": {"virtual_hosts": hosts},
+    }
+
+
+def probe_cluster(port: int) -> str:
+    """The cluster by which gRPC probes reach a port."""
+    return f"probe-{port}"
+
+
+def _manager(name: str) -> dict[str, Any]:
+    """What all have in common: nothing is limited, normalised or added that Knative does not."""
+    return {
+        "stat_prefix": name,
+        "codec_type": "AUTO",
+        "http_protocol_options": {"accept_http_10": True, "enable_trailers": True},
+        "http2_protocol_options": {"allow_connect": True},
+        "common_http_protocol_options": {"max_headers_count": HEADERS},
+        "max_request_headers_kb": _HEADERS_KB,
+        "stream_idle_timeout": "0s",
+        "request_timeout": "0s",
+        "generate_request_id": False,
+        "server_header_transformation": "PASS_THROUGH",
+        "upgrade_configs": [{"upgrade_type": "websocket"}],
+    }
+
+
+def _to_user(wanted: Settings) -> list[dict[str, Any]]:
+    """Routes to the user's container. A websocket's clocks stop with its 101 (issue 6)."""
+    cluster = INNER if two_steps(wanted) else USER
+    clocks = [seconds for seconds in (wanted.timeout, wanted.response_start, wanted.idle) if seconds]
+    websocket = _route(
+        cluster, {"name": "upgrade", "string_match": {"contains": "websocket", "ignore_case": True}}
+    )
+    websocket["route"] |= {"timeout": f"{min(clocks, default=0)}s"}
+    plain = _route(cluster)
+    if wanted.timeout:
+        plain["route"]["max_stream_duration"] = {"max_stream_duration": f"{wanted.timeout}s"}
+    if wanted.idle:
+        plain["route"]["idle_timeout"] = f"{wanted.idle}s"
+    if start := response_start(wanted):
+        plain["route"]["retry_policy"] = {**_RETRIES, "per_try_timeout": f"{start}s"}
+    return [websocket, plain]
+
+
+def _route(cluster: str, header: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Requests (with a header) to a cluster, without Envoy's own timeouts."""
+    match = {"prefix": "/", **({"headers": [header]} if header else {})}
+    action = {"cluster": cluster, "timeout": "0s", "idle_timeout": "0s", "retry_policy": _RETRIES}
+    return {"match": match, "route": action}
+
+
+def _replies() -> list[dict[str, Any]]:
+    """What Envoy says itself, in Knative's words and statuses."""
+
+    def reply(flags: list[str], status: int, text: str) -> dict[str, Any]:
+        return {
+            "filter": {"response_flag_filter": {"flags": flags}},
+            "status_code": status,
+            "body_format_override": {"text_format_source": {"inline_string": text}},
+        }
+
+    return [
+        reply(["UO"], 503, "pending request queue full\n"),
+        reply(["DT", "UT", "SI", "UMSDR"], 504, "request timeout"),
+        reply(["UF", "UC", "UR", "LR", "URX", "UPE", "UH"], 502, "%LOCAL_REPLY_BODY%\n"),
+    ]
+
+
+def _counters() -> list[dict[str, Any]]:
+    """Counts begins and ends with their moments, of all requests and of those that came by the activator.
+
+    From the two sums follows the exact integral of concurrency (`queue_stats`).
+    """
+    activator = {
+        "header_filter": {"header": {"name": "k-proxy-request", "string_match": {"exact": "activator"}}}
+    }
+    made = []
+    for group, more in ((ALL, []), (PROXIED, [activator])):
+        made.append(_counter(f"{PREFIX}.{group}.{CAME}", "DownstreamStart", "START_TIME", more))
+        made.append(_counter(f"{PREFIX}.{group}.{WENT}", "DownstreamEnd", "EMIT_TIME", more))
+    return made
+
+
+def _counter(scope: str, when: str, moment: str, more: list[dict[str, Any]]) -> dict[str, Any]:
+    # an inverted match of a value misses requests without the header, if not told otherwise
+    other = [{**match, "invert_match": True} for match in _PROBES]
+    users = [
+        {"header_filter": {"header": match | ({} if "present_match" in match else _MISSING)}}
+        for match in other
+    ]
+    return {
+        "name": "envoy.access_loggers.stats",
+        "filter": {"and_filter": {"filters": [{"log_type_filter": {"types": [when]}}, *users, *more]}},
+        "typed_config": {
+            "@type": _TYPES + "access_loggers.stats.v3.Config",
+            "stats_scope": {"prefix": scope},
+            "counters": [
+                {"stat": {"name": "n"}, "value_fixed": 1},
+                {"stat": {"name": "t"}, "value_format": f"%{moment}(%s%6f)%"},
+            ],
+        },
+    }
+
+
+def _early() -> dict[str, Any]:
+    return {
+        "name": "envoy.http.early_header_mutation.header_mutation",
+        "typed_config": {
+            "@type": _TYPES + "http.early_header_mutation.header_mutation.v3.HeaderMutation",
+            "mutations": [{"remove_on_match": {"key_matcher": {"prefix": _OWN}}}],
+        },
+    }
+
+
+def _lua() -> dict[str, Any]:
+    """The two headers that only a program can make; skipped where there is nothing to make them from."""
+    kind = "type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput"
+    there = [
+        {
+            "single_predicate": {
+                "input": {"name": name, "typed_config": {"@type": kind, "header_name": name}},
+                "value_match": {"safe_regex": {"google_re2": {}, "regex": ".*"}},
+            }
+        }
+        for name in _FOR_LUA
+    ]
+    skip = {
+        "name": "skip",
+        "typed_config": {"@type": _TYPES + "filters.common.matcher.action.v3.SkipFilter"},
+    }
+    lua = _filter("lua", "filters.http.lua.v3.Lua", default_source_code={"inline_string": _HEADERS})
+    matcher = {
+        "matcher_list": {
+            "matchers": [
+                {
+                    "predicate": {"not_matcher": {"or_matcher": {"predicate": there}}},
+                    "on_match": {"action": skip},
+                }
+            ]
+        }
+    }
+    return {
+        "name": "headers",
+        "typed_config": {
+            "@type": _TYPES + "common.matching.v3.ExtensionWithMatcher",
+            "extension_config": {"name": "lua", "typed_config": lua["typed_config"]},
+            "xds_matcher": matcher,
+        },
+    }
+
+
+def _router() -> dict[str, Any]:
+    return _filter("router", "filters.http.router.v3.Router", suppress_envoy_headers=True)
+
+
+def _filter(name: str, kind: str, **config: Any) -> dict[str, Any]:
+    return {"name": f"envoy.filters.http.{name}", "typed_config": {"@type": _TYPES + kind, **config}}
