@@ -35,6 +35,9 @@ COMMANDS = {
     "completion": "Print the completion script of bash, zsh or fish.",
 }
 
+HIDDEN = ("queue-proxy",)
+"""Commands for pods, not for people."""
+
 EXAMPLES = """\b
 Examples:
   knet render -f examples/ --gateway istio
@@ -50,9 +53,9 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in COMMANDS:
+        if cmd_name not in COMMANDS and cmd_name not in HIDDEN:
             return None
-        command: click.Command = importlib.import_module(f"knet.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"knet.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -73,7 +76,7 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0] if args else ""
-        if name and not name.startswith("-") and name not in COMMANDS:
+        if name and not name.startswith("-") and name not in {*COMMANDS, *HIDDEN}:
             import difflib
 
             close = difflib.get_close_matches(name, COMMANDS, 1)

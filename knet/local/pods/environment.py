@@ -184,12 +184,13 @@ def ports_text(ports: Mapping[int, int]) -> str:
 
 
 def ports_to_map(pod: Object) -> list[int]:
-    """Every port of a pod that may need a real one: those declared, those in `PORT`, those probed."""
+    """Every port of a pod that may need a real one: declared, in `PORT`, probed, or asked by a hook."""
     found = [port["containerPort"] for _, port in container_ports(pod)]
     for of in containers(pod):
         found += [entry.get("value") for entry in of.spec.get("env") or () if entry["name"] == "PORT"]
-        probes = [of.probe(kind) or {} for kind in ("startup", "readiness", "liveness")]
-        found += [(p.get(how) or {}).get("port") for p in probes for how in ("httpGet", "tcpSocket", "grpc")]
+        asked = [of.probe(kind) or {} for kind in ("startup", "readiness", "liveness")]
+        asked += (of.spec.get("lifecycle") or {}).values()
+        found += [(a.get(how) or {}).get("port") for a in asked for how in ("httpGet", "tcpSocket", "grpc")]
     return sorted({int(port) for port in found if str(port).isdigit() and 0 < int(port) < 65536})
 
 

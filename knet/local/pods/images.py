@@ -11,7 +11,9 @@ The file maps a name, or a pattern such as `local/*`, to a command:
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
+import functools
 import os
 import re
 import sys
@@ -19,9 +21,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from knet.envoy.process_find import find_envoy
+from knet.errors import KnetError
 from knet.text import yaml
 
 _SAMPLES = Path(__file__).parent / "samples"
+_QUEUE_PROXIES = (
+    "knet.dev/queue-proxy",
+    "gcr.io/knative-releases/queue",
+    "gcr.io/knative-releases/knative.dev/serving/cmd/queue*",
+)
 _DIGEST = re.compile(r"@[a-z0-9]+:[0-9a-f]+$")
 _TAG = re.compile(r":[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")
 
@@ -35,7 +44,7 @@ class Command:
 
 
 def samples() -> dict[str, Command]:
-    """The images that knet brings along. Knative's own first example is one of them."""
+    """The images that knet brings along: Knative's own first example, and what stands beside it in a pod."""
     hello = Command((sys.executable, "-I", "-S", str(_SAMPLES / "hello.py")))
     names = (
         "hello",
@@ -43,7 +52,19 @@ def samples() -> dict[str, Command]:
         "ghcr.io/knative/helloworld-go",
         "gcr.io/knative-samples/helloworld-go",
     )
-    return dict.fromkeys(names, hello)
+    return dict.fromkeys(names, hello) | dict.fromkeys(_QUEUE_PROXIES, queue_proxy())
+
+
+@functools.cache
+def queue_proxy() -> Command:
+    """The queue-proxy that stands in for Knative's; started with what it need not look for itself.
+
+    Gateways here hear of a pod's end within milliseconds, so a drain need not wait for long.
+    """
+    given = ["KNET_QUIET_SECONDS=1"]
+    with contextlib.suppress(KnetError):  # without an Envoy its log is the place to say so
+        given.append(f"ENVOY_BIN={find_envoy(os.environ)}")
+    return Command(("env", *given, sys.executable, "-I", "-m", "knet.dataplane.queue"))
 
 
 class BadImages(ValueError):

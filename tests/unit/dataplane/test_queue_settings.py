@@ -36,9 +36,7 @@ def test_a_pod_of_the_other_address_family():
 
 
 def test_timeouts_that_are_not_said_are_none():
-    made = read(
-        environment(REVISION_RESPONSE_START_TIMEOUT_SECONDS=None, REVISION_IDLE_TIMEOUT_SECONDS="")
-    )
+    made = read(environment(REVISION_RESPONSE_START_TIMEOUT_SECONDS=None, REVISION_IDLE_TIMEOUT_SECONDS=""))
     assert (made.response_start, made.idle) == (0, 0)
 
 
@@ -78,7 +76,10 @@ def test_all_that_is_wrong_is_named_at_once():
 
 def test_probes_in_all_forms():
     probe = [
-        {"httpGet": {"path": "r", "port": 8080, "host": "127.0.0.1", "scheme": "HTTP"}, "successThreshold": 2},
+        {
+            "httpGet": {"path": "r", "port": 8080, "host": "127.0.0.1", "scheme": "HTTP"},
+            "successThreshold": 2,
+        },
         {
             "httpGet": {"port": "8443", "scheme": "HTTPS", "httpHeaders": [{"name": "A", "value": "b"}]},
             "timeoutSeconds": 3,

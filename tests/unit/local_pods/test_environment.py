@@ -163,6 +163,13 @@ def test_ports_of_a_pod_without_an_address():
     assert unset["PORT"] == "31001"
 
 
+def test_a_hooks_port_is_one_of_the_pods():
+    hook = {"httpGet": {"path": "/wait-for-drain", "port": 8022}}
+    assert ports_to_map(pod(box(lifecycle={"preStop": hook, "postStart": {"sleep": {"seconds": 1}}}))) == [
+        8022
+    ]
+
+
 def test_the_annotation_reads_back():
     of = pod(meta={"annotations": {"knet.dev/ports": ports_text({80: 31000})}})
     assert mapped(of) == {80: 31000}

@@ -74,3 +74,16 @@ def test_samples_are_there_and_may_be_replaced(tmp_path):
     assert images.find("ghcr.io/knative/helloworld-go:latest") == samples()["hello"]
     images.add("hello", ["mine"])
     assert images.find("hello") == Command(("mine",))
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "knet.dev/queue-proxy",
+        "gcr.io/knative-releases/queue:v1",
+        "gcr.io/knative-releases/knative.dev/serving/cmd/queue:v1.19.0",
+        "gcr.io/knative-releases/knative.dev/serving/cmd/queue-39be6f1d@sha256:0abc",
+    ],
+)
+def test_knatives_queue_proxy_is_ours(image):
+    assert "knet.dataplane.queue" in lookup(image, samples()).command
