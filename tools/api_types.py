@@ -20,6 +20,8 @@ from knet.text import json
 KINDS = {
     "core.v1": "Namespace Node Pod Service Endpoints ConfigMap Secret ServiceAccount Event",
     "apps.v1": "Deployment ReplicaSet",
+    "authentication.v1": "SelfSubjectReview",
+    "authorization.v1": "SelfSubjectAccessReview SelfSubjectRulesReview",
     "autoscaling.v1": "Scale",
     "autoscaling.v2": "HorizontalPodAutoscaler",
     "coordination.v1": "Lease",

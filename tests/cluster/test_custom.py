@@ -124,6 +124,47 @@ async def test_defaults_and_pruning(api, things):
     assert made["metadata"]["generation"] == 1
 
 
+async def test_unknown_fields_are_warned_of(api, things):
+    where = api.url + things.replace("/NS/", f"/{api.namespace}/")
+    headers = {"authorization": f"Bearer {api.token}"}
+    body = thing(things, size=1, more="x")
+    for validation, warned in (("", ['299 - "unknown field \\"spec.more\\""']), ("Ignore", [])):
+        query = {"fieldValidation": validation, "dryRun": "All"} if validation else {"dryRun": "All"}
+        async with api.session.post(where, json=body, params=query, headers=headers, ssl=api.ssl) as answer:
+            assert answer.status == 201
+            assert answer.headers.getall("warning", []) == warned
+    await api.made(things, thing(things, size=1))
+    query = {"fieldValidation": "Strict"}
+    status, answer = await api.patch("merge", f"{things}/a", {"spec": {"more": 1}}, **query)
+    assert (status, answer["reason"]) == (422, "Invalid")
+
+
+async def test_fields_are_selected_by_only_where_the_definition_says(api, things):
+    status, answer = await api.ask("GET", things, fieldSelector="spec.size=1")
+    assert (status, answer["reason"]) == (400, "BadRequest")
+    assert "field label not supported: spec.size" in answer["message"]
+
+
+async def test_scale_without_a_selector(api):
+    group = f"g{secrets.token_hex(4)}.example.dev"
+    body = definition(group)
+    del body["spec"]["versions"][0]["subresources"]["scale"]["labelSelectorPath"]
+    body["spec"]["versions"][0]["selectableFields"] = [{"jsonPath": ".spec.color"}]
+    await api.made(CRDS, body)
+    await settled(api, f"things.{group}")
+    path = f"/apis/{group}/v1/namespaces/NS/things"
+    while (await api.ask("GET", path))[0] == 404:
+        pass
+    await api.made(path, thing(path, size=2))
+    _, answer = await api.ask("GET", f"{path}/a/scale")
+    assert (answer["spec"], answer["status"]) == ({"replicas": 2}, {"replicas": 0})
+    _, listed = await api.ask("GET", path, fieldSelector="spec.color=red")
+    assert len(listed["items"]) == 1
+    _, listed = await api.ask("GET", path, fieldSelector="spec.color=blue")
+    assert listed["items"] == []
+    await api.ask("DELETE", f"{CRDS}/things.{group}")
+
+
 async def test_unknown_fields_may_be_refused(api, things):
     status, answer = await api.ask("POST", things, thing(things, size=1, more="x"), fieldValidation="Strict")
     assert (status, answer["reason"]) == (400, "BadRequest")

@@ -131,6 +131,35 @@ async def test_defaults_are_the_same(both, case):
     assert ours == theirs
 
 
+GROUPS = "admissionregistration.k8s.io apiextensions.k8s.io apps authentication.k8s.io authorization.k8s.io"
+GROUPS += " coordination.k8s.io discovery.k8s.io events.k8s.io policy rbac.authorization.k8s.io"
+VERSIONS = ["api/v1", "apis/autoscaling/v2", *(f"apis/{group}/v1" for group in GROUPS.split())]
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+
+
+async def described(api, version):
+    """What a version says of itself: its resources, and the columns of those that can be listed."""
+    _, listed = await api.ask("GET", f"/{version}")
+    found = {}
+    for entry in listed["resources"]:
+        entry.pop("storageVersionHash", None)
+        name = entry["name"]
+        found[name] = [entry | {"verbs": sorted(entry["verbs"])}]
+        if "list" in entry["verbs"]:
+            _, table = await api.ask("GET", f"/{version}/{name}", accept=TABLE)
+            found[name].append(
+                [{k: v for k, v in c.items() if k != "description"} for c in table["columnDefinitions"]]
+            )
+    return found
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_what_is_served_is_described_alike(both, version):
+    ours, theirs = [await described(api, version) for api in both]
+    assert ours
+    assert ours == {name: theirs.get(name) for name in ours}
+
+
 def meta(**more):
     return {"metadata": {"name": "x", **more}}
 

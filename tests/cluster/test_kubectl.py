@@ -87,6 +87,18 @@ async def test_server_side_apply_tells_conflicts(kubectl):
     assert (await data(kubectl, "configmap", "shared"))["data"] == {"x": "2"}
 
 
+async def test_from_client_side_apply_to_the_server_s_and_back(kubectl):
+    body = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\ndata: {%s}\n"
+    await kubectl("apply", "-f", "-", stdin=body % "color: red, size: '1'")
+    await kubectl("apply", "--server-side", "-f", "-", stdin=body % "color: blue, size: '1'")
+    assert (await data(kubectl, "cm", "m"))["data"] == {"color": "blue", "size": "1"}
+    await kubectl("patch", "cm", "m", "--type=merge", "-p", '{"data":{"color":"green"}}')
+    refused = await kubectl("apply", "--server-side", "-f", "-", stdin=body % "color: blue", code=1)
+    assert 'conflict with "kubectl-patch" using v1: .data.color' in refused
+    await kubectl("apply", "-f", "-", stdin=body % "color: black")
+    assert (await data(kubectl, "cm", "m"))["data"] == {"color": "black"}
+
+
 async def test_get_in_every_form(web):
     wide = await web("get", "deployments", "-o", "wide")
     assert wide.split()[:8] == [
@@ -220,6 +232,13 @@ async def test_api_resources_and_explain(kubectl):
     assert "is running at" in await kubectl("cluster-info")
 
 
+async def test_who_asks_may_do_everything(kubectl):
+    assert (await kubectl("auth", "can-i", "create", "pods")).strip() == "yes"
+    assert "*.*" in await kubectl("auth", "can-i", "--list")
+    if not kubectl.old:  # the command came later
+        assert "system:masters" in await kubectl("auth", "whoami")
+
+
 async def test_wrong_fields_are_told_before_they_are_sent(kubectl):
     body = WEB.replace("replicas: 2", "replica: 2")
     refused = await kubectl("apply", "-f", "-", stdin=body, code=1)
@@ -234,6 +253,8 @@ async def test_wait_for_what_is_written_and_for_an_end(web):
     status, answer = await web.api.patch("merge", path, patch)
     assert status == 200, answer
     assert "condition met" in await waiting
+    if not web.old:  # came later
+        await web("wait", "--for=jsonpath={.spec.replicas}=2", "deployment/web", "--timeout=30s")
     ending = await web.start("wait", "--for=delete", "cm/settings", "--timeout=30s")
     await web("delete", "cm", "settings")
     _, said = await asyncio.wait_for(ending.communicate(), 30)

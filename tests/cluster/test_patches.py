@@ -230,6 +230,20 @@ async def test_apply_to_status_owns_status(api):
     assert entry["subresource"] == "status"
 
 
+async def test_who_owns_what_may_be_forgotten(api):
+    """By one empty entry (kubernetes.io: server-side apply, clearing managed fields)."""
+    await api.patch("apply", f"{MAPS}/a", config(x="1"), fieldManager="one")
+    forgotten = [{"op": "replace", "path": "/metadata/managedFields", "value": [{}]}]
+    _, made = await api.patch("json", f"{MAPS}/a", forgotten)
+    assert "managedFields" not in made["metadata"]
+    status, answer = await api.patch("apply", f"{MAPS}/a", config(x="2"), fieldManager="two")
+    assert (status, answer["details"]["causes"][0]["field"]) == (409, ".data.x")
+    assert 'conflict with "before-first-apply" using v1' in answer["message"]
+    status, made = await api.patch("apply", f"{MAPS}/a", config(y="1"), fieldManager="two")
+    assert (status, made["data"]) == (200, {"x": "1", "y": "1"})
+    assert owned(made, "before-first-apply") == ["/f:data/f:x"]
+
+
 async def test_apply_needs_a_manager(api):
     status, answer = await api.patch("apply", f"{MAPS}/a", config(x="1"))
     assert (status, answer["reason"]) in ((400, "BadRequest"), (422, "Invalid"))

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from knet.local.api.asked import warnings
 from knet.local.api.errors import Refused, method_not_allowed, no_such_path
 from knet.local.api.http import Handler
 from knet.local.api.kinds import Kinds
@@ -35,7 +36,10 @@ def create_app(handler: Handler, kinds: Kinds, documents: Documents, token: str)
         try:
             _authenticate(request, token)
             if found := target(path, kinds):
-                return await handler.answer(request, found)
+                answer = await handler.answer(request, found)
+                for said in warnings(request):
+                    answer.headers.append("warning", said)
+                return answer
             if request.method != "GET":
                 raise method_not_allowed() if documents(path, "") else no_such_path()
             if made := documents(path, request.headers.get("accept", "")):

@@ -106,7 +106,7 @@ def options(request: Request, given: Any = None) -> Options:
     grace = number({**said, **query}, "gracePeriodSeconds")
     conditions = said.get("preconditions") or {}
     orphans = said.get("orphanDependents")
-    return Options(
+    made = Options(
         query.get("fieldManager") or agent,
         "All" in (query.get("dryRun") or "") or "All" in (said.get("dryRun") or ()),
         is_true(query.get("force")) if "force" in query else False,
@@ -114,8 +114,16 @@ def options(request: Request, given: Any = None) -> Options:
         query.get("propagationPolicy") or said.get("propagationPolicy") or ("Orphan" if orphans else None),
         conditions.get("uid"),
         conditions.get("resourceVersion"),
-        query.get("fieldValidation") == "Strict",
+        query.get("fieldValidation") or "Warn",
     )
+    request.state.warnings = made.warnings
+    return made
+
+
+def warnings(request: Request) -> list[str]:
+    """What the answer has to warn of, each as one Warning header (RFC 7234, 5.5)."""
+    told = getattr(request.state, "warnings", [])
+    return [f"299 - {json.dumps(said).decode()}" for said in told]
 
 
 def token(text: str) -> tuple[int, tuple[str, str]]:

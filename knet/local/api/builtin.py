@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from knet.local.api import crd, defaults, rules
-from knet.local.api.kinds import Kind
+from knet.local.api.kinds import VERBS, Kind
 
 _STATUS = frozenset({"status"})
 _SCALE = frozenset({"status", "scale"})
 _ALL = ("all",)
+_EXTENSIONS = ("api-extensions",)
 
 
 _UNCOUNTED = frozenset(
@@ -30,6 +31,7 @@ BUILT_IN = (
     _kind(
         "", "v1", "namespaces", "Namespace", namespaced=False, short_names=("ns",),
         subresources=frozenset({"status", "finalize"}), prepare=defaults.namespace, label_names=True,
+        verbs=tuple(verb for verb in VERBS if verb != "deletecollection"),
     ),
     _kind("", "v1", "nodes", "Node", namespaced=False, short_names=("no",), subresources=_STATUS),
     _kind(
@@ -71,15 +73,15 @@ BUILT_IN = (
     _kind("rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False),
     _kind(
         "admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations",
-        "ValidatingWebhookConfiguration", namespaced=False, prepare=defaults.webhooks,
+        "ValidatingWebhookConfiguration", namespaced=False, prepare=defaults.webhooks, categories=_EXTENSIONS,
     ),
     _kind(
         "admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations",
-        "MutatingWebhookConfiguration", namespaced=False, prepare=defaults.webhooks,
+        "MutatingWebhookConfiguration", namespaced=False, prepare=defaults.webhooks, categories=_EXTENSIONS,
     ),
     _kind(
         "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition",
         namespaced=False, short_names=("crd", "crds"), subresources=_STATUS,
-        prepare=crd.prepare, check=crd.check,
+        categories=_EXTENSIONS, prepare=crd.prepare, check=crd.check,
     ),
 )  # fmt: skip

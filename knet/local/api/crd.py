@@ -67,7 +67,7 @@ def _version(version: Object, at: str) -> Problems:
         (f"{at}.{key}", "Required value") for key in ("name", "served", "storage") if key not in version
     ]
     if schema is None:
-        return [*missing, (f"{at}.schema.openAPIV3Schema", "Required value: schemas are required")]
+        return [*missing, (f"{at}.schema.openAPIV3Schema", "Required value")]
     columns = enumerate(version.get("additionalPrinterColumns") or ())
     missing += [problem for n, c in columns for problem in _column(c, f"{at}.additionalPrinterColumns[{n}]")]
     return missing + structural(schema, f"{at}.schema.openAPIV3Schema")
@@ -190,6 +190,7 @@ def _kind(spec: Object, version: Object) -> Kind:
         check=crd_schema.checker(schema),
         columns=tuple(version.get("additionalPrinterColumns") or (_AGE,)),
         schema=schema,
+        selectable=frozenset(f["jsonPath"].removeprefix(".") for f in version.get("selectableFields") or ()),
         storage_version=bool(version.get("storage")),
         scale_paths=(paths[0], paths[1], scale.get("labelSelectorPath", "").removeprefix(".")),
     )

@@ -16,11 +16,12 @@ _INNER_FORBIDDEN = ("default", "nullable", "additionalProperties", "description"
 
 def structural(schema: Schema, at: str) -> Problems:
     """What keeps a version's whole schema from being structural, as (field path, words)."""
+    found: Problems = []
     if "type" not in schema:
-        return [(f"{at}.type", "Required value: must not be empty at the root")]
-    if schema["type"] != "object":
-        return [(f"{at}.type", f'Invalid value: "{schema["type"]}": must be object at the root')]
-    return _node(schema, at)
+        found.append((f"{at}.type", "Required value: must not be empty at the root"))
+    elif schema["type"] != "object":
+        found.append((f"{at}.type", f'Invalid value: "{schema["type"]}": must be object at the root'))
+    return found + _node(schema, at)
 
 
 def _node(schema: Schema, at: str) -> Problems:

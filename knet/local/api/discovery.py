@@ -135,7 +135,8 @@ def _entries(kind: Kind) -> list[Document]:
         other, verbs = _SUBRESOURCES[name]
         taken = other or kind
         entry = {"name": f"{kind.plural}/{name}", "singularName": "", "kind": taken.kind, **shared}
-        foreign = {"group": other.group, "version": other.version} if other else {}
+        elsewhere = other is not None and other.api_version != kind.api_version
+        foreign = {"group": taken.group, "version": taken.version} if elsewhere else {}
         entries.append(entry | foreign | {"verbs": list(verbs)})
     return entries
 

@@ -47,6 +47,8 @@ class Handler:
 
     async def answer(self, request: Request, target: Target) -> Response:
         """Raises Refused."""
+        if target.kind.answer and (target.name or request.method != "POST"):
+            raise method_not_allowed()
         if target.subresource == "log":
             return await self._log(request, target)
         if target.subresource == "scale":
@@ -87,7 +89,7 @@ class Handler:
                     raise method_not_allowed()
                 made = self.resources.create(kind, target.namespace, body, asked.options(request))
                 return self._shown(request, kind, made, 201)
-            case "DELETE":
+            case "DELETE" if "deletecollection" in kind.verbs:
                 options = asked.options(request, await asked.body(request, optional=True))
                 items = self._selected(request, target)
                 for item in items:
@@ -265,11 +267,14 @@ def _scale_of(kind: Kind, item: Object) -> Object:
         "apiVersion": "autoscaling/v1",
         "metadata": meta,
         "spec": {"replicas": spec or 0},
-        "status": {"replicas": status or 0, "selector": selector or ""},
+        "status": {"replicas": status or 0, **({"selector": selector} if selector else {})},
     }
 
 
 def _at(item: Any, path: str) -> Any:
-    for step in filter(None, path.split(".")):
+    """What is at a path; None at none."""
+    if not path:
+        return None
+    for step in path.split("."):
         item = item.get(step) if isinstance(item, Mapping) else None
     return item

@@ -13,8 +13,7 @@ Prepare = Callable[[Object], None]
 Check = Callable[[Object, Object | None], list[tuple[str, str]]]
 """(new, old or None) → what is wrong: (field path, words)."""
 
-READ = ("get", "list", "watch")
-WRITE = ("create", "delete", "deletecollection", "patch", "update")
+VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
 
 def _nothing(_: Object) -> None:
@@ -42,13 +41,18 @@ class Kind:
     namespaced: bool = True
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = VERBS
     subresources: frozenset[str] = frozenset()
     prepare: Prepare = _nothing
     check: Check = _all_well
     label_names: bool = False
     """Whether names are DNS labels (Services, Namespaces) rather than subdomains."""
+    selectable: frozenset[str] = frozenset()
+    """The fields that a custom kind can be selected by (KEP 4358)."""
     generations: bool = True
     """Whether `metadata.generation` counts changes of the specification."""
+    answer: Object | None = field(default=None, compare=False)
+    """For kinds that are asked and never stored: the status that they are answered with."""
     columns: tuple[Object, ...] = ()
     schema: Object | None = field(default=None, compare=False)
     storage_version: bool = True
@@ -63,10 +67,6 @@ class Kind:
     def collection(self) -> str:
         """`pods`, `deployments.apps`: where objects are stored, whatever their version."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
-
-    @property
-    def verbs(self) -> tuple[str, ...]:
-        return tuple(sorted((*READ, *WRITE)))
 
     @property
     def list_kind(self) -> str:

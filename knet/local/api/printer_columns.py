@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from knet.local.api.crd import established
 from knet.local.api.printer_path import find, parse
 from knet.local.api.printer_pods import ready, restarts, status
 from knet.local.api.printer_text import NONE, UNKNOWN, age, joined, labels, selector, some
@@ -117,6 +118,11 @@ def _host_port(ip: str, port: int) -> str:
     return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
 
 
+def _versions(body: Object) -> str:
+    served = (v for v in _spec(body)["versions"] if v.get("served"))
+    return ",".join(f"{v['name']}{'(storage)' * bool(v.get('storage'))}" for v in served)
+
+
 def _slice_ports(body: Object) -> str:
     ports = [str(port.get("port") or port.get("name") or "*") for port in body.get("ports") or ()]
     return some(ports) if ports else "<unset>"
@@ -203,7 +209,7 @@ def _subjects(kind: str) -> Callable[[Object], str]:
 
 NAME = Column("Name", _at(".metadata.name"), format="name")
 AGE = Column("Age", _since(".metadata.creationTimestamp"))
-_CREATED = _text("Created At", ".metadata.creationTimestamp")
+_CREATED = Column("Created At", _at(".metadata.creationTimestamp"), "date")
 _TEMPLATE = (_wide("Containers", _templated("name")), _wide("Images", _templated("image")))
 _SELECTOR = _wide("Selector", lambda body: selector(_spec(body).get("selector")))
 _ROLE = Column("Role", _of(lambda b: f"{b['roleRef']['kind']}/{b['roleRef']['name']}"))
@@ -261,8 +267,8 @@ BUILT_IN: dict[str, tuple[Column, ...]] = {
     "deployments.apps": (
         NAME,
         Column("Ready", _of(lambda b: f"{_status(b).get('readyReplicas', 0)}/{_spec(b).get('replicas', 0)}")),
-        _count("Up-to-date", ".status.updatedReplicas"),
-        _count("Available", ".status.availableReplicas"),
+        _text("Up-to-date", ".status.updatedReplicas", 0),
+        _text("Available", ".status.availableReplicas", 0),
         AGE,
         *_TEMPLATE,
         _SELECTOR,
@@ -318,7 +324,16 @@ BUILT_IN: dict[str, tuple[Column, ...]] = {
     "clusterroles.rbac.authorization.k8s.io": (NAME, _CREATED),
     "rolebindings.rbac.authorization.k8s.io": _BINDING,
     "clusterrolebindings.rbac.authorization.k8s.io": _BINDING,
-    "customresourcedefinitions.apiextensions.k8s.io": (NAME, _CREATED),
+    "customresourcedefinitions.apiextensions.k8s.io": (
+        NAME,
+        _text("Scope", ".spec.scope"),
+        Column("Versions", _of(_versions)),
+        _CREATED,
+        _text("Group", ".spec.group", wide=True),
+        _text("Kind", ".spec.names.kind", wide=True),
+        _wide("ShortNames", lambda b: ",".join(_spec(b)["names"].get("shortNames") or ())),
+        Column("Established", _of(established), "boolean", priority=1),
+    ),
     "validatingwebhookconfigurations.admissionregistration.k8s.io": _WEBHOOKS,
     "mutatingwebhookconfigurations.admissionregistration.k8s.io": _WEBHOOKS,
 }

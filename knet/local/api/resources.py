@@ -51,8 +51,12 @@ class Options:
     propagation: str | None = None
     uid: str | None = None
     resource_version: str | None = None
-    strict: bool = False
-    """Whether fields that the kind does not have are refused; they are dropped otherwise."""
+    unknown: str = "Warn"
+    """What becomes of fields that the kind does not have: Strict refuses them, Warn drops them and says so, Ignore
+    drops them.
+    """
+    warnings: list[str] = field(default_factory=list)
+    """What the answer warns of."""
 
 
 def now() -> str:
@@ -78,7 +82,9 @@ class Resources:
 
     def create(self, kind: Kind, namespace: str, body: Object, options: Options) -> Object:
         """POST. Raises Refused."""
-        item = self._decoded(kind, namespace, body)
+        item = self._decoded(kind, namespace, body, options)
+        if kind.answer:
+            return {**item, "status": kind.answer}
         meta = item["metadata"]
         if not meta.get("name"):
             if not meta.get("generateName"):
@@ -99,7 +105,6 @@ class Resources:
         )
         if kind.has("status"):
             item.pop("status", None)
-        _known(kind, item, options)
         kind.prepare(item)
         if kind.collection == "services":
             network.allocate(item, None, self.store.all("services"), self.random)
@@ -108,7 +113,7 @@ class Resources:
     def replace(self, kind: Kind, key: Key, body: Object, options: Options, sub: str = "") -> Object:
         """PUT. Raises Refused: 409 if the object is not at the body's resourceVersion any longer."""
         old = self.get(kind, key)
-        item = self._decoded(kind, key[0], body)
+        item = self._decoded(kind, key[0], body, options)
         if (item["metadata"].get("name") or key[1]) != key[1]:
             said = f"the name of the object ({item['metadata']['name']}) does not match the name on the URL ({key[1]})"
             raise bad_request(said)
@@ -123,7 +128,7 @@ class Resources:
     ) -> Object:
         """PATCH: `change` makes the new object of the old one. Raises Refused."""
         old = self.get(kind, key)
-        item = self._decoded(kind, key[0], change(json.copied(old)), patched=True)
+        item = self._decoded(kind, key[0], change(json.copied(old)), options, patched=True)
         self._check_current(kind, item, old)
         return self._updated(kind, key, (item, old), options, sub)
 
@@ -131,7 +136,7 @@ class Resources:
         self, kind: Kind, key: Key, wanted: Object, options: Options, sub: str = ""
     ) -> tuple[Object, bool]:
         """Server-side apply; whether the object is new. Raises Refused (409) for fields of others."""
-        wanted = self._decoded(kind, key[0], wanted)
+        wanted = self._decoded(kind, key[0], wanted, options)
         if wanted["metadata"].get("managedFields"):
             raise bad_request("metadata.managedFields must be nil")
         wanted["metadata"]["name"] = key[1]
@@ -139,10 +144,11 @@ class Resources:
         if old is None and sub:
             raise not_found(kind, key[1])
         old = _as(kind, old) if old else None
-        _known(kind, wanted, options)
         manager = (options.manager, sub)
         made = server_side.apply(kind, old, wanted, manager, force=options.force, now=self.clock())
-        applied = Options("", options.dry_run)  # `managedFields` is written already
+        applied = Options(
+            "", options.dry_run, warnings=options.warnings
+        )  # `managedFields` is written already
         if old is None:
             return self.create(kind, key[0], made, applied), True
         self._check_current(kind, wanted, old)
@@ -203,7 +209,9 @@ class Resources:
 
         return self.patch(kind, key, change, options)
 
-    def _decoded(self, kind: Kind, namespace: str, body: Any, *, patched: bool = False) -> Object:
+    def _decoded(
+        self, kind: Kind, namespace: str, body: Any, options: Options, *, patched: bool = False
+    ) -> Object:
         if not isinstance(body, dict):
             raise bad_request("the body of the request is no object")
         item: Object = json.copied(body)
@@ -225,9 +233,15 @@ class Resources:
         else:
             meta.pop("namespace", None)
         _without_nulls(meta)
-        if words := decoding.mistyped(kind, item):
-            if patched:
-                raise Refused(422, "Invalid", f"patch: Invalid value: {words}")
+        words = decoding.mistyped(kind, item)
+        dropped = [f'unknown field "{path}"' for path in prune(item, shapes.of(kind))]
+        if dropped and options.unknown == "Strict":
+            words = words or f"strict decoding error: {', '.join(dropped)}"
+        elif options.unknown == "Warn":
+            options.warnings.extend(dropped)
+        if words and patched:
+            raise Refused(422, "Invalid", f"patch: Invalid value: {words}")
+        if words:
             raise bad_request(f"{_named(kind)}: {words}")
         return item
 
@@ -275,7 +289,6 @@ class Resources:
         for name in _OURS:
             meta.pop(name, None)
         meta.update({k: was[k] for k in (*_OURS, "name", "generation") if k in was})
-        _known(kind, item, options)
         if not sub:
             kind.prepare(item)
             if kind.collection == "services":
@@ -321,14 +334,6 @@ class Resources:
         if old is not None and _same(item, old):
             return old
         return _as(kind, self.store.put(kind.collection, key, item))
-
-
-def _known(kind: Kind, item: Object, options: Options) -> None:
-    """Drops what the kind does not have. Raises Refused (400) if the request is strict about it."""
-    dropped = prune(item, shapes.of(kind))
-    if dropped and options.strict:
-        words = ", ".join(f'unknown field "{path}"' for path in dropped)
-        raise bad_request(f"{_named(kind)}: strict decoding error: {words}")
 
 
 def _named(kind: Kind) -> str:

@@ -84,16 +84,15 @@ _FIELDS = {
 
 
 def fields(text: str, kind: Kind) -> Test:
-    """A test by a field selector. Raises Refused (400) for a bad one, and for fields that the kind does not
-    offer; custom kinds offer all that are scalars.
-    """
+    """A test by a field selector. Raises Refused (400) for a bad one and for fields that the kind does not offer."""
     tests: list[tuple[list[str], str, bool]] = []
     offered = {"metadata.name", "metadata.namespace", *_FIELDS.get(kind.collection, "").split()}
+    offered |= kind.selectable
     for part in filter(str.strip, text.split(",")):
         found = _EQUAL.match(part)
         if found is None:
             raise bad_request(f'invalid field selector: "{part.strip()}"')
-        if kind.schema is None and found["key"] not in offered:
+        if found["key"] not in offered:
             raise bad_request(f"field label not supported: {found['key']}")
         tests.append((found["key"].split("."), found["value"], found["op"] != "!="))
     if not tests:

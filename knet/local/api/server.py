@@ -22,6 +22,7 @@ from knet.local.api.custom import Custom
 from knet.local.api.http import Handler, Logs
 from knet.local.api.kinds import Kind, Kinds, Object
 from knet.local.api.resources import Admission, Options, Resources
+from knet.local.api.reviews import REVIEWS
 from knet.local.api.store import Store
 from knet.local.api.tables import table
 from knet.local.api.watches import Watches
@@ -47,7 +48,7 @@ class ApiServer:
         self.certificate, self._key = certificate.ensure(directory)
         self.token = token or secrets.token_urlsafe(32)
         self.store = Store(database)
-        self.kinds = Kinds(BUILT_IN)
+        self.kinds = Kinds((*BUILT_IN, *REVIEWS))
         self.resources = Resources(self.store, admit or [])
         self.custom = Custom(self.kinds, self.store, self.resources.clock)
         self.watches = Watches(self.store)

@@ -94,7 +94,7 @@ async def test_run_has_a_limit():
 async def test_no_thread_for_each_process():
     before = count("/proc/self/task")
     processes = [sh("read x", stdin=subprocess.DEVNULL) for _ in range(5)]
-    assert count("/proc/self/task") == before
+    assert count("/proc/self/task") <= before  # others may end theirs meanwhile
     await asyncio.gather(*(p.wait() for p in processes))
 
 

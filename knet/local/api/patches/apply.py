@@ -99,7 +99,8 @@ def apply(
         made: Object = json.copied(wanted)
         put_owned(made, {me: mine}, None, now)
         return made
-    owners = owned(old)
+    # what nobody is known to own was there before anybody applied
+    owners = owned(old) or {("before-first-apply", "Update", ""): fields.leaves(old, schema)}
     conflicts = {
         other: sorted(p for p in paths & mine if fields.get(old, p) != fields.get(wanted, p))
         for other, paths in owners.items()
