@@ -22,10 +22,11 @@ from knet.dataplane.queue_drain import Lull
 from knet.dataplane.queue_http import Answer, Connection, Request
 from knet.dataplane.queue_probe import ready
 from knet.dataplane.queue_settings import CERTIFICATES, Settings, read
-from knet.dataplane.queue_stats import PREFIX, Count, Sample, Stat, encode, sample, stat, text
+from knet.dataplane.queue_stats import PREFIX, Count, Sample, sample, stat, text
 from knet.envoy.process import Envoy, Options
 from knet.envoy.process_find import find_envoy
 from knet.errors import Diagnostic, KnetError
+from knet.scaling.stat import Stat, encode
 
 _PERIOD = 1.0
 """Seconds that a report is about, as Knative's."""

@@ -8,8 +8,9 @@ modulo 2**64; a difference of two integrals over the time between them is the ex
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
+
+from knet.scaling.stat import Stat, numbers
 
 PREFIX = "kq"
 ALL, PROXIED = "all", "proxied"
@@ -42,18 +43,6 @@ class Sample:
     at: int
     all: Count = Count()
     proxied: Count = Count()
-
-
-@dataclass(frozen=True, slots=True)
-class Stat:
-    """Knative's `metrics.Stat`: what one pod reports. Counts are those of the last period (a second)."""
-
-    pod: str = ""
-    concurrency: float = 0.0
-    proxied_concurrency: float = 0.0
-    requests: float = 0.0
-    proxied_requests: float = 0.0
-    uptime: float = 0.0
 
 
 def sample(text: str, now: int) -> Sample:
@@ -107,18 +96,6 @@ def stat(before: Sample, after: Sample, pod: str, uptime: float) -> Stat | None:
     )
 
 
-def encode(stat: Stat) -> bytes:
-    """As protobuf (`metrics.Stat`: a string and five doubles; what is zero is left out)."""
-    name = stat.pod.encode()
-    assert len(name) < 254  # a pod's name: one or two bytes of length
-    size = bytes([len(name)]) if len(name) < 128 else bytes([len(name) & 127 | 128, len(name) >> 7])
-    made = b"\x0a" + size + name if name else b""
-    for number, value in enumerate(_numbers(stat), start=2):
-        if value:
-            made += struct.pack("<Bd", number << 3 | 1, value)
-    return made
-
-
 def text(stat: Stat, namespace: str, configuration: str, revision: str) -> str:
     """In Prometheus' text format, under Knative's names."""
     labels = (
@@ -127,7 +104,7 @@ def text(stat: Stat, namespace: str, configuration: str, revision: str) -> str:
     )
     return "".join(
         f"# TYPE {name} gauge\n{name}{{{labels}}} {value:g}\n"
-        for name, value in zip(_NAMES, _numbers(stat), strict=True)
+        for name, value in zip(_NAMES, numbers(stat), strict=True)
     )
 
 
@@ -138,13 +115,3 @@ _NAMES = (
     "queue_proxied_operations_per_second",
     "process_uptime",
 )
-
-
-def _numbers(stat: Stat) -> tuple[float, ...]:
-    return (
-        stat.concurrency,
-        stat.proxied_concurrency,
-        stat.requests,
-        stat.proxied_requests,
-        stat.uptime,
-    )

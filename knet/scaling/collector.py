@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from knet.scaling.spec import EXPONENTIAL, Spec
+from knet.scaling.stat import Stat
 from knet.scaling.windows import Windows
-
-
-@dataclass(frozen=True, slots=True)
-class Stat:
-    """One report: average concurrency and requests a second, and how much of each came by a proxy."""
-
-    concurrency: float
-    requests: float = 0.0
-    proxied_concurrency: float = 0.0
-    proxied_requests: float = 0.0
 
 
 class Collector:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from knet.scaling import config as autoscaler_config
-from knet.scaling.collector import Collector, Stat
+from knet.scaling.collector import Collector
 from knet.scaling.decider import Deciders, Specs, initial_excess, number_of_activators
 from knet.scaling.spec import PodAutoscaler, Spec, bounds, make_spec
+from knet.scaling.stat import Stat
 from knet.scaling.windows import NEVER
 
 EPOCH_S = 946_684_800
@@ -73,12 +74,12 @@ class _Run:
             return value
 
         if at("conc") is not None or at("rps") is not None:
-            self.collector.record(
-                at_ms // 1000,
-                Stat(at("conc") or 0, at("rps") or 0, at("proxied_conc") or 0, at("proxied_rps") or 0),
-            )
+            values = (at(name) or 0 for name in ("conc", "proxied_conc", "rps", "proxied_rps"))
+            self.collector.record(at_ms // 1000, Stat("pod", *values))
         if at("act_conc") is not None or at("act_rps") is not None:
-            self.collector.record(at_ms // 1000, Stat(at("act_conc") or 0, at("act_rps") or 0))
+            self.collector.record(
+                at_ms // 1000, Stat("activator", at("act_conc") or 0, requests=at("act_rps") or 0)
+            )
 
     def _ready(self, second: int) -> int:
         if ready := self.trace.get("ready"):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import struct
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knet.dataplane.queue_stats import Count, Sample, Stat, average, encode, sample, stat, text
+from knet.dataplane.queue_stats import Count, Sample, average, sample, stat, text
+from knet.scaling.stat import Stat
 
 NOW = 1_790_000_000_000_000
 """Microseconds since 1970, as Envoy's loggers sum them up."""
@@ -70,17 +70,6 @@ def test_a_report_of_a_second():
 def test_envoys_text():
     text = "kq.all.came.n: 3\nkq.all.came.t: 60\nkq.all.went.n: 1\nother: 7\nkq.proxied.came.n: x\n"
     assert sample(text, 5) == Sample(5, Count(3, 60, 1, 0), Count())
-
-
-def test_protobuf_by_its_definition():
-    # metrics.Stat: string pod_name = 1, then doubles 2 to 6; what is zero is not there
-    made = encode(Stat("pod", 1.5, 0.0, 2.0, 0.0, 60.25))
-    doubles = (
-        b"\x11" + struct.pack("<d", 1.5) + b"\x21" + struct.pack("<d", 2) + b"\x31" + struct.pack("<d", 60.25)
-    )
-    assert made == b"\x0a\x03pod" + doubles
-    assert encode(Stat("x" * 200))[:3] == b"\x0a\xc8\x01"
-    assert encode(Stat()) == b""
 
 
 def test_prometheus_text():
