@@ -67,7 +67,7 @@ class Runtime:
             writer.close()
 
     async def _h1(self, start: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = h11.Connection(h11.SERVER)
+        connection = h11.Connection(h11.SERVER, max_incomplete_event_size=2**20)
         connection.receive_data(start)
         request: h11.Request | None = None
         while True:

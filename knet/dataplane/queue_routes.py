@@ -172,17 +172,25 @@ def _route(cluster: str, header: dict[str, Any] | None = None) -> dict[str, Any]
 def _replies() -> list[dict[str, Any]]:
     """What Envoy says itself, in Knative's words and statuses."""
 
-    def reply(flags: list[str], status: int, text: str) -> dict[str, Any]:
+    def reply(which: dict[str, Any], status: int, text: str) -> dict[str, Any]:
         return {
-            "filter": {"response_flag_filter": {"flags": flags}},
+            "filter": which,
             "status_code": status,
             "body_format_override": {"text_format_source": {"inline_string": text}},
         }
 
+    def flags(*names: str) -> dict[str, Any]:
+        return {"response_flag_filter": {"flags": names}}
+
+    def status(code: int) -> dict[str, Any]:
+        value = {"default_value": code, "runtime_key": "unused"}
+        return {"status_code_filter": {"comparison": {"op": "EQ", "value": value}}}
+
     return [
-        reply(["UO"], 503, "pending request queue full\n"),
-        reply(["DT", "UT", "SI", "UMSDR"], 504, "request timeout"),
-        reply(["UF", "UC", "UR", "LR", "URX", "UPE", "UH"], 502, "%LOCAL_REPLY_BODY%\n"),
+        reply(flags("UO"), 503, "pending request queue full\n"),
+        # max_stream_duration sets no flag: 504, or 408 where the request's body was still on its way
+        *(reply(status(code), 504, "request timeout") for code in (408, 504)),
+        reply(flags("UF", "UC", "UR", "LR", "URX", "UPE", "UH"), 502, "%LOCAL_REPLY_BODY%\n"),
     ]
 
 
