@@ -89,6 +89,7 @@ ALREADY_RUNS = Check("KNET360", "a cluster runs here already", E)
 NOT_RUNNING = Check("KNET361", "no cluster runs here", E)
 API_REFUSED = Check("KNET362", "the API refuses a request", E)
 FOREIGN_FILES = Check("KNET363", "directory holds what is not the cluster's", E)
+CHILD_FAILED = Check("KNET364", "a process beside the cluster does not run", E)
 
 # 37x: the data path in a pod
 QUEUE_SETTINGS = Check("KNET370", "queue-proxy's environment is wrong", E)

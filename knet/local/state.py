@@ -119,7 +119,7 @@ def token(state: Path) -> str:
 
 _OURS = (
     *("api.crt", "api.db", "api.db-shm", "api.db-wal", "api.key", "envoy", "images.yaml", "knet.log"),
-    *("kubeconfig", "lock", "pods", "ready.json", "token"),
+    *("kubeconfig", "lock", "logs", "pods", "ready.json", "token"),
 )
 
 

@@ -29,11 +29,12 @@ from knet.kube import resources
 from knet.kube.client import Client
 from knet.kube.connection import with_token
 from knet.kube.errors import AlreadyExists
-from knet.local import gateway, state
+from knet.local import gateway, serverless, state
 from knet.local.admission import admit
 from knet.local.api.errors import Refused
 from knet.local.api.kinds import Object
 from knet.local.api.server import ApiServer
+from knet.local.children import Children
 from knet.local.controllers import services, workloads
 from knet.local.controllers.cluster import Cluster
 from knet.local.controllers.collector import Collector
@@ -201,8 +202,9 @@ async def _install(client: Client, wanted: Run) -> None:
     text = templates.render("crds/ingress.yaml")
     for document in yaml.load_all(text.encode()):
         await client.apply(resources.CUSTOM_RESOURCE_DEFINITIONS, document.data)
-    with contextlib.suppress(AlreadyExists):
-        await client.create(resources.NAMESPACES, {"metadata": {"name": gateway.NAMESPACE}})
+    for namespace in (gateway.NAMESPACE, serverless.NAMESPACE):
+        with contextlib.suppress(AlreadyExists):
+            await client.create(resources.NAMESPACES, {"metadata": {"name": namespace}})
     for body in gateway.services(wanted.ports):
         await client.apply(resources.SERVICES, body)
 
@@ -215,6 +217,8 @@ def _node(wanted: Run, client: Client) -> Node:
 async def _controllers(
     wanted: Run, client: Client, stack: contextlib.AsyncExitStack, node: Node, voice: Voice
 ) -> list[asyncio.Task[Any]]:
+    children = await _children(wanted, client, node, voice)
+    stack.push_async_callback(children.stop)
     cluster = Cluster(client)
     server = Server()
     xds = await server.start()
@@ -244,7 +248,20 @@ async def _controllers(
     stack.push_async_callback(_cancel, tasks)
     await _unless_faulty(tasks, cluster.synced())
     await _unless_faulty(tasks, gateway.serving(ingresses, died, log))
+    await _unless_faulty(tasks, children.ready(gateway.PATIENCE_S))
     return tasks
+
+
+async def _children(wanted: Run, client: Client, node: Node, voice: Voice) -> Children:
+    """The activator and the autoscaler, started: they come up while Envoy does."""
+    at = await serverless.places(node.modes)
+    children = Children(wanted.state / "logs", voice.problem)
+    environment = {**wanted.environment, MARK: f"{node.mark}knet"}
+    for child in serverless.children(at, wanted.kubeconfig, environment):
+        children.start(child)
+    for resource, body in serverless.objects(at):
+        await client.apply(resource, body)
+    return children
 
 
 async def _cancel(tasks: list[asyncio.Task[Any]]) -> None:
