@@ -86,6 +86,8 @@ class Conditions:
                 data["reason"] = condition.reason
             if condition.message:
                 data["message"] = condition.message
+            if name != HAPPY and name not in self.dependents:
+                data["severity"] = "Info"  # nothing hangs on it
             out.append(data)
         return out
 
