@@ -76,20 +76,26 @@ class Conditions:
 
     def dump(self) -> list[dict[str, Any]]:
         """As the status holds them: by type; what did not change keeps its time."""
-        out = []
-        for name in sorted(self.found):
-            condition = self.found[name]
-            old = self.before.get(name)
-            kept = old.changed if old and old.said() == condition.said() else condition.changed
-            data = {"type": name, "status": condition.status, "lastTransitionTime": kept or None}
-            if condition.reason:
-                data["reason"] = condition.reason
-            if condition.message:
-                data["message"] = condition.message
-            if name != HAPPY and name not in self.dependents:
-                data["severity"] = "Info"  # nothing hangs on it
-            out.append(data)
-        return out
+        return [self._data(self.found[name], kept=True) for name in sorted(self.found)]
+
+    def as_set(self) -> list[dict[str, Any]]:
+        """The same with the times at which they were last set to something else within this pass, though it may
+        have been set back since: what upstream's reconcilers make before their framework looks at it.
+        """
+        return [self._data(self.found[name], kept=False) for name in sorted(self.found)]
+
+    def _data(self, condition: Condition, *, kept: bool) -> dict[str, Any]:
+        old = self.before.get(condition.type)
+        same = kept and old is not None and old.said() == condition.said()
+        changed = old.changed if same and old else condition.changed
+        data = {"type": condition.type, "status": condition.status, "lastTransitionTime": changed or None}
+        if condition.reason:
+            data["reason"] = condition.reason
+        if condition.message:
+            data["message"] = condition.message
+        if condition.type != HAPPY and condition.type not in self.dependents:
+            data["severity"] = "Info"  # nothing hangs on it
+        return data
 
     def _set(self, name: str, status: str, reason: str = "", message: str = "") -> None:
         old = self.found.get(name)
