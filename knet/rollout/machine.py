@@ -1,0 +1,235 @@
+"""What happens next in a rollout: (plan, state, observation, now) → (state, weight to write, hook to call).
+
+The state is all that is remembered, so that whoever crashes anywhere is followed by somebody who goes on from
+what was written. A decision that changes the weight is written before the traffic is: `settled` is False until
+the traffic block is seen to say so, and until then it is written again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from knet.rollout.commands import Command, obey
+from knet.rollout.criteria import Outcome, Verdict
+from knet.rollout.plan import Hook, Plan
+from knet.rollout.state import Phase, State
+from knet.rollout.windows import is_open
+
+LONGEST_TICK = 30.0
+"""Seconds that one look can count for at most: a clock that jumped, or a controller that was away, counts for
+nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class HookAnswer:
+    """What a hook said, after all tries."""
+
+    key: str
+    ok: bool
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What is seen.
+
+    `share` is the canary's in the traffic block, None where the block is none of ours: `foreign` then says who
+    changed it and how. `tagged`: the canary's tag, where the plan has one, stands in it. `served`: the gateway serves the block as it is written. `created`: the canary revision is
+    ready. `capacity`: the largest share that its pods can carry now. `failed`: why it cannot run at all.
+    """
+
+    share: int | None
+    tagged: bool = True
+    served: bool = True
+    foreign: str = ""
+    created: bool = True
+    capacity: int = 100
+    failed: str = ""
+    verdict: Verdict | None = None
+    hook: HookAnswer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`write`: the weight that the traffic block is to say now, None to leave it. `prepare`: the weight that the
+    canary's pods have to carry. `call`: a hook whose answer the next observation brings.
+    """
+
+    state: State
+    write: int | None = None
+    prepare: int = 0
+    call: tuple[str, Hook] | None = None
+
+
+def begin(stable: str, canary: str, now: float) -> State:
+    """A rollout that has done nothing yet."""
+    return State(stable, canary, seen=now, message=f"{canary} is to take over from {stable}")
+
+
+def decide(
+    plan: Plan, state: State, seen: Observation, now: float, commands: Sequence[Command] = ()
+) -> Decision:
+    """One look. Commands of people come first; what they cannot do raises commands.Refused."""
+    dt = now - state.seen
+    steady = 0.0 <= dt <= LONGEST_TICK
+    state = replace(state, seen=now)
+    for command in commands:
+        state = obey(plan, state, command, seen.share)
+    if state.phase is Phase.STOPPED:
+        return Decision(state)
+    if state.ended:
+        return _written(state, seen)
+    found = _noticed(plan, state, seen)
+    if found is not None:
+        return _written(found, seen)
+    if not state.settled:
+        if seen.share != state.weight or not (seen.tagged and seen.served):
+            return _written(state, seen)
+        state = replace(state, settled=True, elapsed=0.0, starved=0.0)
+        return _prepared(plan, _advanced(plan, state, seen, now, steady=steady))
+    counts = steady and state.phase is Phase.PROGRESSING and not state.paused
+    if counts:
+        state = replace(state, elapsed=state.elapsed + dt, total=state.total + dt)
+    if plan.max_duration is not None and state.total > plan.max_duration and state.phase in _JUDGED:
+        state = fail(
+            plan, state, "TooLong", f"it has run for {state.total:.0f} s of {plan.max_duration:.0f} s"
+        )
+        return _written(state, seen)
+    return _prepared(plan, _advanced(plan, state, seen, now, steady=steady, dt=dt if counts else 0.0))
+
+
+_JUDGED = (Phase.WAITING, Phase.PROGRESSING, Phase.PAUSED)
+
+
+def fail(plan: Plan, state: State, reason: str, message: str) -> State:
+    """The state after a failure: as the plan says, back to the stable revision, or held where it is."""
+    if plan.on_failure == "hold":
+        return state.to(Phase.HELD, reason, message)
+    return back(state, reason, message)
+
+
+def back(state: State, reason: str, message: str) -> State:
+    """Everything to the stable revision."""
+    return replace(state, before=state.weight, weight=0, settled=False).to(Phase.ROLLED_BACK, reason, message)
+
+
+def _noticed(plan: Plan, state: State, seen: Observation) -> State | None:
+    """What ends or stops a rollout whatever it was about to do."""
+    ours = {state.weight} if state.settled else {state.weight, state.before}
+    if seen.foreign or seen.share not in ours:
+        said = seen.foreign or f"the canary has {seen.share} %, not {state.weight} %"
+        return state.to(Phase.STOPPED, "ChangedByOthers", said)
+    if state.phase not in _JUDGED:
+        return None
+    if seen.failed:
+        return fail(plan, state, "RevisionFailed", seen.failed)
+    if seen.verdict is not None and seen.verdict.outcome is Outcome.FAIL:
+        return fail(plan, state, seen.verdict.reason, seen.verdict.message)
+    if seen.hook is not None and not seen.hook.ok:
+        return fail(plan, state, "HookFailed", f"{seen.hook.key}: {seen.hook.message}")
+    return None
+
+
+def _written(state: State, seen: Observation) -> Decision:
+    """With what is not written yet."""
+    if state.settled or state.phase in (Phase.STOPPED, Phase.HELD):
+        return Decision(state)
+    if seen.share == state.weight and not seen.foreign and (seen.tagged or state.ended):
+        return Decision(replace(state, settled=state.ended), prepare=state.weight)
+    if state.weight > (seen.share or 0) and state.weight > seen.capacity:
+        told = f"{state.canary} has not the pods for {state.weight} % yet"
+        return Decision(replace(state, reason="Scaling", message=told), prepare=state.weight)
+    return Decision(state, write=state.weight, prepare=state.weight)
+
+
+def _advanced(
+    plan: Plan, state: State, seen: Observation, now: float, *, steady: bool, dt: float = 0.0
+) -> Decision:
+    """On to the next step, if nothing keeps it."""
+    if state.phase is Phase.HELD:
+        return Decision(state)
+    if state.paused:
+        return Decision(state.to(Phase.PAUSED, "Paused", f"paused by hand at {state.weight} %"))
+    if seen.hook is not None and seen.hook.key not in state.done:
+        state = replace(state, done=(*state.done, seen.hook.key))
+    if not steady:
+        return Decision(
+            replace(state, reason="ClockJumped", message="looked at after a gap: time counts from now")
+        )
+    if not seen.created:
+        return Decision(state.to(Phase.WAITING, "RevisionNotReady", f"{state.canary} is not ready yet"))
+    if state.step >= 0 and (kept := _kept(plan, state, seen, dt)) is not None:
+        return kept
+    return _next(plan, state, seen, now)
+
+
+def _kept(plan: Plan, state: State, seen: Observation, dt: float) -> Decision | None:
+    """What keeps a rollout at the step it is at."""
+    step, i = plan.steps[state.step], state.step
+    if i > state.skipped:
+        if state.elapsed < step.pause:
+            left = step.pause - state.elapsed
+            at = f"at {state.weight} % for another {left:.0f} s"
+            return Decision(state.to(Phase.PROGRESSING, "Pausing", at))
+        if step.analysis and plan.analysis is not None and state.weight < 100:
+            found = seen.verdict
+            if found is None or found.outcome is not Outcome.PASS:
+                return Decision(_starving(plan, state, found, dt))
+    if step.approval and i > state.approved:
+        told = f"at {state.weight} %: somebody has to let it go on"
+        return Decision(state.to(Phase.PAUSED, "WaitingForApproval", told))
+    if (call := _unasked(plan, state, "after", i)) is not None:
+        return Decision(
+            state.to(Phase.PROGRESSING, "Hook", f"asking {call[1].name} after {step.weight} %"), call=call
+        )
+    return None
+
+
+def _starving(plan: Plan, state: State, found: Verdict | None, dt: float) -> State:
+    starved = state.starved + dt
+    if starved > plan.deadline:
+        told = f"after {starved:.0f} s at {state.weight} %: {found.message if found else 'no statistics'}"
+        return fail(plan, state, "NotEnoughTraffic", told)
+    reason, told = (
+        (found.reason, found.message) if found else ("NoStatistics", "the gateway has not told anything yet")
+    )
+    return replace(state, starved=starved).to(Phase.PROGRESSING, reason, told)
+
+
+def _next(plan: Plan, state: State, seen: Observation, now: float) -> Decision:
+    if state.step == len(plan.steps) - 1:
+        told = f"{state.canary} has all traffic"
+        return Decision(state.to(Phase.SUCCEEDED, "Promoted", told))
+    i = state.step + 1
+    wanted = plan.steps[i].weight
+    if not is_open(plan.windows, now):
+        told = f"{wanted} % waits for {' or '.join(map(str, plan.windows))}"
+        return Decision(state.to(Phase.PAUSED, "OutsideWindow", told))
+    if (call := _unasked(plan, state, "before", i)) is not None:
+        told = f"asking {call[1].name} before {wanted} %"
+        return Decision(state.to(Phase.PROGRESSING, "Hook", told), prepare=wanted, call=call)
+    if wanted > seen.capacity:
+        told = f"{state.canary} has not the pods for {wanted} % yet"
+        return Decision(state.to(Phase.PROGRESSING, "Scaling", told), prepare=wanted)
+    moved = replace(state, step=i, before=state.weight, weight=wanted, settled=False)
+    told = f"from {state.weight} % to {wanted} %"
+    return Decision(moved.to(Phase.PROGRESSING, "Step", told), write=wanted, prepare=wanted)
+
+
+def _unasked(plan: Plan, state: State, when: str, step: int) -> tuple[str, Hook] | None:
+    for hook in plan.hooks_of(when, step):
+        key = hook.key(step)
+        if key not in state.done:
+            return key, hook
+    return None
+
+
+def _prepared(plan: Plan, made: Decision) -> Decision:
+    """With the pods of the weight in force, at the least, and those of the next step once there is nothing before it."""
+    state = made.state
+    if state.ended:
+        return made if state.settled else replace(made, write=state.weight)
+    upcoming = plan.steps[state.step + 1].weight if state.step + 1 < len(plan.steps) else 100
+    wanted = upcoming if state.reason in ("Scaling", "Hook", "RevisionNotReady") else state.weight
+    return replace(made, prepare=max(made.prepare, wanted, state.weight))
