@@ -41,15 +41,17 @@ class Index:
 class Cluster:
     """Register handlers with `on` and `index`, then `run`."""
 
-    def __init__(self, client: Client, kinds: Iterable[Resource]) -> None:
+    def __init__(self, client: Client, kinds: Iterable[Resource | Informer]) -> None:
+        """`kinds` are followed whole; an informer in their place says itself what it keeps of its kind."""
         self.client = client
-        self._informers = {kind: Informer(client, kind) for kind in kinds}
+        made = (kind if isinstance(kind, Informer) else Informer(client, kind) for kind in kinds)
+        self._informers = {informer.resource: informer for informer in made}
 
-    def store(self, kind: Resource) -> Mapping[Key, Object]:
+    def store(self, kind: Resource) -> Mapping[Key, Any]:
         """All objects of a kind, by key."""
         return self._informers[kind].store
 
-    def get(self, kind: Resource, key: Key) -> Object | None:
+    def get(self, kind: Resource, key: Key) -> Any | None:
         """One object, if it is there."""
         return self._informers[kind].store.get(key)
 

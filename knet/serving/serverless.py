@@ -23,10 +23,9 @@ ACTIVATOR = "activator-service"
 POPULATED, ACTIVATED = "EndpointsPopulated", "ActivatorEndpointsPopulated"
 NOT_READY = "K8s Service is not ready"
 
-_LABEL, _TYPE = (
-    "networking.internal.knative.dev/serverlessservice",
-    "networking.internal.knative.dev/serviceType",
-)
+LABEL = "networking.internal.knative.dev/serverlessservice"
+"""The label by which its Services and their endpoints name a ServerlessService."""
+_TYPE = "networking.internal.knative.dev/serviceType"
 _HTTP, _H2C, _HTTPS, _METRICS, _USER_METRICS = 8012, 8013, 8112, 9090, 9091
 _APP_PROTOCOL = "kubernetes.io/h2c"
 
@@ -108,7 +107,7 @@ def _head(sks: ServerlessService, kind: str, name: str, which: str) -> Object:
     made: Object = {
         "name": name,
         "namespace": meta.namespace,
-        "labels": {**meta.labels, _LABEL: meta.name, _TYPE: which},
+        "labels": {**meta.labels, LABEL: meta.name, _TYPE: which},
         "ownerReferences": [owner],
     }
     if meta.annotations:

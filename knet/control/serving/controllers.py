@@ -10,6 +10,7 @@ from knet.control.serving.configs import Configs
 from knet.control.serving.loop import Loop
 from knet.control.serving.mappings import DomainMappings
 from knet.control.serving.routes import Routes
+from knet.control.serving.serverless import ServerlessServices
 from knet.kube import resources
 from knet.kube.client import Client
 from knet.kube.cluster import Cluster
@@ -29,6 +30,8 @@ KINDS = (
     resources.CERTIFICATES,
     resources.KSERVICES,
     resources.INGRESSES,
+    resources.SERVERLESS_SERVICES,
+    resources.DEPLOYMENTS,
 )
 
 CHECKS = {
@@ -53,6 +56,7 @@ class Serving:
             Routes(self.cluster, self.settings),
             DomainMappings(self.cluster, self.settings),
             Certificates(self.cluster),
+            ServerlessServices(self.cluster),
         )
 
     def settings(self) -> Settings:

@@ -1,0 +1,1 @@
+"""The autoscaler: PodAutoscalers followed, pods and activators heard, decisions carried out."""

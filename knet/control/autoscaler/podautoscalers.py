@@ -1,0 +1,143 @@
+"""PodAutoscalers of the KPA's class: ServerlessService, Metric, replicas and status follow from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from knet.control.autoscaler.decisions import Decider
+from knet.control.autoscaler.pods import Population
+from knet.control.autoscaler.probe import probe
+from knet.control.serving.loop import Loop
+from knet.kube import resources
+from knet.kube.apply import set_status
+from knet.kube.client import Object
+from knet.kube.cluster import Cluster
+from knet.kube.errors import NotFound
+from knet.kube.objects import label, notes
+from knet.kube.sync import Key
+from knet.model.autoscaling import PodAutoscaler, pod_autoscaler, serverless_service
+from knet.model.network import SYSTEM_NAMESPACE
+from knet.model.serving import REVISION_LABEL
+from knet.scaling.config import KPA_CLASS, Config
+from knet.scaling.scaler import Probe
+from knet.scaling.spec import PREFIX
+from knet.serving.podautoscaler import Around, Decision, asks, reconcile, spec_of
+from knet.serving.serverless import ACTIVATOR
+
+KINDS = (
+    resources.CONFIG_MAPS,
+    resources.POD_AUTOSCALERS,
+    resources.SERVERLESS_SERVICES,
+    resources.METRICS,
+    resources.DEPLOYMENTS,
+    resources.ENDPOINTS,
+)
+_CLASS = PREFIX + "class"
+_PROBE_AGAIN_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What counts now: config-autoscaler, and the cluster's progress deadline (ms)."""
+
+    autoscaler: Config = Config()  # noqa: RUF009 - frozen
+    deadline_ms: int = 600_000
+
+
+class PodAutoscalers(Loop):
+    """Reconciles PodAutoscalers. `owns` says which are this process's to scale."""
+
+    resource = resources.POD_AUTOSCALERS
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        population: Population,
+        decider: Decider,
+        settings: Callable[[], Settings],
+        owns: Callable[[Key], bool] = lambda _: True,
+    ) -> None:
+        self._population = population
+        self._decider = decider
+        self._settings = settings
+        self._owns = owns
+        self._by_target = cluster.index(resources.POD_AUTOSCALERS, _target)
+        super().__init__(cluster)
+        self.owning(resources.SERVERLESS_SERVICES, resources.METRICS)
+        cluster.on(resources.POD_AUTOSCALERS, self._gone)
+        cluster.on(resources.DEPLOYMENTS, self._target_changed)
+        population.on_change(self.queue.add)  # a PodAutoscaler is named as its revision
+        decider.on_change(self.queue.add)
+
+    def _gone(self, key: Key, _: Object | None, new: Object | None) -> None:
+        if new is None:
+            self._decider.forget(key)
+
+    def _target_changed(self, key: Key, old: Object | None, new: Object | None) -> None:
+        if old and new and old["spec"].get("replicas") == new["spec"].get("replicas"):
+            return
+        for pa in self._by_target.get("/".join(key)):
+            self.queue.add(pa)
+
+    async def reconcile(self, item: Object) -> float | None:
+        pa = pod_autoscaler(item)
+        if not self._owns(pa.key) or class_of(item, self._settings().autoscaler) != KPA_CLASS:
+            return None
+        around = self._around(pa, label(item, REVISION_LABEL))
+        now = datetime.now(UTC).replace(microsecond=0)  # as exact as the times in conditions are
+        found = await self._probe(pa) if asks(pa, around, now) else Probe.OK
+        made = reconcile(pa, around, now, found)
+        if made.metric is not None:
+            await self.ensure(resources.METRICS, made.metric)
+        if made.replicas is not None:
+            await self._scale(pa, made.replicas)
+        await self.ensure(resources.SERVERLESS_SERVICES, made.sks)
+        await set_status(self.client, self.resource, item, made.status)
+        if made.scale is not None and made.scale.probe_later:
+            return _PROBE_AGAIN_S
+        return None if made.again_ms is None else made.again_ms / 1000
+
+    def _around(self, pa: PodAutoscaler, revision: str) -> Around:
+        settings, namespace = self._settings(), pa.metadata.namespace
+        sks = self.cluster.get(resources.SERVERLESS_SERVICES, pa.key)
+        target = self.cluster.get(resources.DEPLOYMENTS, (namespace, pa.spec.scale_target_ref.name))
+        around = Around(
+            settings.autoscaler,
+            serverless_service(sks) if sks else None,
+            Decision(),
+            target["spec"].get("replicas") if target else None,
+            self._population.counts((namespace, revision)).ready,
+            settings.deadline_ms,
+        )
+        spec = spec_of(pa, around)
+        if spec is None:
+            return around
+        return replace(around, decision=self._decider.update(pa.key, spec, around.ready))
+
+    async def _probe(self, pa: PodAutoscaler) -> Probe:
+        public = self.cluster.get(resources.ENDPOINTS, pa.key)
+        activators = self.cluster.get(resources.ENDPOINTS, (SYSTEM_NAMESPACE, ACTIVATOR))
+        return await probe(public, activators, pa.key)
+
+    async def _scale(self, pa: PodAutoscaler, replicas: int) -> None:
+        """Sets the replicas of the scale target, through its scale subresource as upstream does."""
+        patch = [{"op": "add", "path": "/spec/replicas", "value": replicas}]
+        namespace, name = pa.metadata.namespace, pa.spec.scale_target_ref.name
+        try:
+            await self.client.patch(
+                resources.DEPLOYMENTS, name, patch, namespace, kind="json", subresource="scale"
+            )
+        except NotFound:
+            return  # it is not made yet, or goes: whoever makes it says how many at first
+
+
+def class_of(item: Object, config: Config) -> str:
+    """The class of a PodAutoscaler."""
+    return notes(item).get(_CLASS) or config.pod_autoscaler_class
+
+
+def _target(item: Object) -> Iterable[str]:
+    name = ((item.get("spec") or {}).get("scaleTargetRef") or {}).get("name", "")
+    return (f"{item['metadata']['namespace']}/{name}",)
