@@ -82,7 +82,7 @@ async def _run(
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with contextlib.AsyncExitStack() as stack:
-        client = await stack.enter_async_context(Client(await _connection(kubeconfig)))
+        client = await stack.enter_async_context(Client(await connection(kubeconfig)))
         server = Server()
         port = await server.start(xds)
         ingresses = IngressController(
@@ -90,8 +90,8 @@ async def _run(
             Plane(backend),
             server,
             {
-                Visibility.EXTERNAL: _address(http, "--http"),
-                Visibility.INTERNAL: _address(internal, "--internal"),
+                Visibility.EXTERNAL: address(http, "--http"),
+                Visibility.INTERNAL: address(internal, "--internal"),
             },
             Balancers(
                 "kourier.kourier-system.svc.cluster.local",
@@ -110,7 +110,7 @@ async def _run(
         await Operator(client, election, ingresses.write, webhook, health, kubeconfig).run(stop)
 
 
-async def _connection(kubeconfig: Path | None) -> Any:
+async def connection(kubeconfig: Path | None) -> Any:
     from kubernetes.aio.config import ConfigException
 
     from knet.kube.connection import from_kubeconfig, in_cluster
@@ -124,7 +124,7 @@ async def _connection(kubeconfig: Path | None) -> Any:
         raise KnetError(checks.NOT_RUNNING(f"no cluster is known ({error})", hint=hint)) from error
 
 
-def _address(text: str, option: str) -> tuple[str, int]:
+def address(text: str, option: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     if not colon or not port.isdigit():
         raise click.BadParameter(f"{text} is not HOST:PORT", param_hint=option)

@@ -31,6 +31,7 @@ COMMANDS = {
     "delete": "Delete objects of the embedded cluster, for those without kubectl.",
     "image": "Say which command runs for an image name.",
     "controller": "Run knet's controllers against a real cluster.",
+    "autoscaler": "Run the autoscaler: revisions to zero and back.",
     "backends": "List the gateways that are installed and what they can express.",
     "completion": "Print the completion script of bash, zsh or fish.",
 }
