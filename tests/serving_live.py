@@ -10,6 +10,7 @@ from typing import Any
 from embedded import embedded
 from knet.control.definitions import definitions
 from knet.control.serving.controllers import Serving
+from knet.control.serving.loop import Loop
 from knet.kube import resources
 from knet.kube.client import Client
 from knet.kube.resources import Resource
@@ -65,6 +66,15 @@ class Live:
         current = await self.client.get(kind, item["metadata"]["name"], item["metadata"].get("namespace"))
         return await self.client.replace(kind, {**current, "status": status}, subresource="status")
 
+    async def settled(self) -> None:
+        """Waits until no controller has anything left to look at (what they wrote has come back by then)."""
+        quiet = 0
+        while quiet < 3:
+            await self.client.list(resources.NAMESPACES)  # a turn of the API: watches have run by then
+            idle = all(loop.queue.idle for loop in self.serving.loops)
+            quiet = quiet + 1 if idle else 0
+            await asyncio.sleep(0.02)
+
     async def configure(self, name: str, **data: str) -> None:
         """Writes a ConfigMap of knative-serving."""
         meta = {"name": name, "namespace": "knative-serving"}
@@ -87,12 +97,12 @@ def condition(item: Object, name: str = "Ready") -> tuple[str, str, str]:
 
 
 @asynccontextmanager
-async def serving_live() -> AsyncIterator[Live]:
-    """Runs an API and the controllers; nothing serves and no pod runs."""
+async def serving_live(*only: type[Loop]) -> AsyncIterator[Live]:
+    """Runs an API and the controllers (`only` some of them); nothing serves and no pod runs."""
     async with embedded() as api, api.client() as client:
         for definition in definitions():
             await client.apply(resources.CUSTOM_RESOURCE_DEFINITIONS, definition)
-        serving = Serving(client)
+        serving = Serving(client, only)
         task = asyncio.create_task(serving.run())
         try:
             yield Live(client, serving)

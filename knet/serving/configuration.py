@@ -55,3 +55,23 @@ def make_revision(configuration: Configuration, now: str) -> Revision:
         ),
         spec=template.spec,
     )
+
+
+class NameTaken(Exception):
+    """A revision's name is somebody else's, or another generation's; the text is Kubernetes' for that."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'revisions.serving.knative.dev "{name}" already exists')
+
+
+def named_revision(configuration: Configuration | None, held: Revision | None) -> Revision | None:
+    """The revision that a template names itself, if it is there (`held` has that name). Raises NameTaken."""
+    if configuration is None or held is None or not configuration.spec.template.metadata.name:
+        return None
+    meta = held.metadata
+    if not keys.controlled_by(meta, configuration.metadata.uid):
+        raise NameTaken(meta.name)
+    same = meta.labels.get(GENERATION_LABEL) == str(configuration.metadata.generation)
+    if not same and held.spec != configuration.spec.template.spec:
+        raise NameTaken(meta.name)
+    return held

@@ -9,7 +9,9 @@ import pytest
 from cryptography import x509
 
 from knet.control.serving import issuer
-from knet.control.serving.certificates import CLASS
+from knet.control.serving.certificates import CLASS, Certificates
+from knet.control.serving.mappings import DomainMappings
+from knet.control.serving.routes import Routes
 from knet.kube import resources
 from serving_live import condition, ready, serving_live
 
@@ -25,7 +27,7 @@ SERVED = {
 
 @pytest.fixture
 async def live():
-    async with serving_live() as made:
+    async with serving_live(Routes, DomainMappings, Certificates) as made:
         await made.configure("config-domain", **{DOMAIN: ""})
         yield made
 

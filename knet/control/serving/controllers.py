@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Collection
 from functools import cached_property
 
 from knet.control.serving.certificates import Certificates
 from knet.control.serving.configs import Configs
+from knet.control.serving.configurations import Configurations
 from knet.control.serving.loop import Loop
 from knet.control.serving.mappings import DomainMappings
+from knet.control.serving.revisions import Revisions
 from knet.control.serving.routes import Routes
 from knet.control.serving.serverless import ServerlessServices
+from knet.control.serving.services import Services
 from knet.kube import resources
 from knet.kube.client import Client
 from knet.kube.cluster import Cluster
+from knet.kube.informer import Informer
 from knet.model import features, network, network_domain
+from knet.model.serving import REVISION_LABEL
 from knet.serving.settings import Settings, settings
 
 KINDS = (
@@ -32,6 +38,8 @@ KINDS = (
     resources.INGRESSES,
     resources.SERVERLESS_SERVICES,
     resources.DEPLOYMENTS,
+    resources.POD_AUTOSCALERS,
+    resources.IMAGES,
 )
 
 CHECKS = {
@@ -44,20 +52,28 @@ CHECKS = {
 class Serving:
     """Belongs to one event loop."""
 
-    def __init__(self, client: Client) -> None:
-        self.cluster = Cluster(client, KINDS)
+    def __init__(self, client: Client, only: Collection[type[Loop]] = ()) -> None:
+        """`only`: the loops to run; none means all of them."""
+        self._only = frozenset(only)
+        pods = Informer(client, resources.PODS, labels=REVISION_LABEL)
+        self.cluster = Cluster(client, (*KINDS, pods))
         self.configs = Configs(self.cluster, CHECKS)
         self.configs.on_change(self._reconfigured)
         self._settings: Settings | None = None
 
     @cached_property
     def loops(self) -> tuple[Loop, ...]:
-        return (
-            Routes(self.cluster, self.settings),
-            DomainMappings(self.cluster, self.settings),
-            Certificates(self.cluster),
-            ServerlessServices(self.cluster),
-        )
+        cluster, settings = self.cluster, self.settings
+        makers: dict[type[Loop], Callable[[], Loop]] = {
+            Services: lambda: Services(cluster),
+            Configurations: lambda: Configurations(cluster),
+            Revisions: lambda: Revisions(cluster, settings),
+            Routes: lambda: Routes(cluster, settings),
+            DomainMappings: lambda: DomainMappings(cluster, settings),
+            Certificates: lambda: Certificates(cluster),
+            ServerlessServices: lambda: ServerlessServices(cluster),
+        }
+        return tuple(make() for kind, make in makers.items() if not self._only or kind in self._only)
 
     def settings(self) -> Settings:
         """Those that count now."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
@@ -11,10 +13,15 @@ from knet.kube.apply import apply_if_different
 from knet.kube.client import Client, Object
 from knet.kube.cluster import Cluster
 from knet.kube.errors import NotFound
+from knet.kube.events import Recorder
 from knet.kube.objects import controller_of
 from knet.kube.resources import Resource
 from knet.kube.sync import Key
 from knet.kube.workqueue import WorkQueue
+from knet.model import serving
+from knet.serving.living import Event
+
+T = TypeVar("T")
 
 _SERVER = ("uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink")
 
@@ -24,13 +31,15 @@ class ReconcileError(Exception):
 
 
 class Loop:
-    """Reconciles the objects of one kind. Subclasses say how: `reconcile`."""
+    """Reconciles the objects of one kind. Subclasses say how: `reconcile`; `component` is who tells of events."""
 
     resource: Resource
+    component = "knet-serving-controller"
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.queue: WorkQueue[Key] = WorkQueue(self.resource.kind)
+        self.events = Recorder(cluster.client, self.component)
         cluster.on(self.resource, lambda key, *_: self.queue.add(key))
 
     @property
@@ -55,7 +64,9 @@ class Loop:
 
     async def run(self, workers: int = 8) -> None:
         """Works until cancelled."""
-        await self.queue.run(self._look, workers)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.events.run())
+            group.create_task(self.queue.run(self._look, workers))
 
     async def _look(self, key: Key) -> float | None:
         item = self.cluster.get(self.resource, key)
@@ -72,6 +83,11 @@ class Loop:
         meta = wanted["metadata"]
         key = (meta.get("namespace", ""), meta["name"])
         return await apply_if_different(self.client, kind, wanted, self.cluster.get(kind, key))
+
+    def tell(self, item: Object, events: Iterable[Event]) -> None:
+        """Records events about an object."""
+        for event in events:
+            self.events.record(item, event.kind, event.reason, event.message)
 
     async def remove(self, kind: Resource, names: Iterable[str], namespace: str) -> None:
         """Deletes objects; those that are gone already are no error."""
@@ -92,3 +108,16 @@ def unsaid(item: Object) -> Object:
     """Without what the server says, and without status: what is applied is ours alone."""
     meta = {key: value for key, value in item["metadata"].items() if key not in _SERVER}
     return {**{key: value for key, value in item.items() if key != "status"}, "metadata": meta}
+
+
+def typed(model: type[T], item: Object) -> T:
+    """An object of Serving from plain data; raises TypeError if it is of another kind."""
+    found = serving.parse(item)
+    if not isinstance(found, model):
+        raise TypeError(f"{item['kind']} is no {model.__name__}")
+    return found
+
+
+def now() -> str:
+    """The present moment as RFC 3339 text, as statuses have it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
