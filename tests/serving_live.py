@@ -19,12 +19,12 @@ PATIENCE_S = 10.0
 Object = dict[str, Any]
 
 
-class Live:
-    """A cluster under test. `namespace` is "default"."""
+class Watching:
+    """An API, and waiting for what becomes of its objects."""
 
-    def __init__(self, client: Client, serving: Serving) -> None:
+    def __init__(self, client: Client, patience: float = PATIENCE_S) -> None:
         self.client = client
-        self.serving = serving
+        self.patience = patience
 
     async def until(
         self, kind: Resource, name: str, test: Callable[[Object], Any], namespace: str = "default"
@@ -41,7 +41,7 @@ class Live:
             raise AssertionError("the watch ended")
 
         try:
-            return await asyncio.wait_for(follow(), PATIENCE_S)
+            return await asyncio.wait_for(follow(), self.patience)
         except TimeoutError:
             raise AssertionError(f"{kind.kind} {name} never came to it: {said}") from None
 
@@ -59,12 +59,20 @@ class Live:
                 if event.type == "DELETED":
                     return
 
-        await asyncio.wait_for(follow(), PATIENCE_S)
+        await asyncio.wait_for(follow(), self.patience)
 
     async def status(self, kind: Resource, item: Object, status: Object) -> Object:
         """Writes a status as another controller would."""
         current = await self.client.get(kind, item["metadata"]["name"], item["metadata"].get("namespace"))
         return await self.client.replace(kind, {**current, "status": status}, subresource="status")
+
+
+class Live(Watching):
+    """A cluster under test. `namespace` is "default"."""
+
+    def __init__(self, client: Client, serving: Serving) -> None:
+        super().__init__(client)
+        self.serving = serving
 
     async def settled(self) -> None:
         """Waits until no controller has anything left to look at (what they wrote has come back by then)."""

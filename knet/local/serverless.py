@@ -15,6 +15,7 @@ from knet.local.pods.modes import Modes
 
 NAMESPACE = "knative-serving"
 ACTIVATOR, AUTOSCALER = "activator-service", "autoscaler"
+_COMMANDS = {ACTIVATOR: "knet.cli.activator", AUTOSCALER: "knet.cli.autoscaler"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ def objects(at: Places) -> Iterable[tuple[Resource, Object]]:
         inner = [{"name": n, "port": target, "protocol": "TCP"} for n, (_, target) in ports.items()]
         subsets = [{"addresses": [{"ip": at.host}], "ports": inner}]
         yield SERVICES, {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"ports": outer}}
-        yield ENDPOINTS, {"apiVersion": "v1", "kind": "Endpoints", "metadata": meta, "subsets": subsets}
+        if find_spec(_COMMANDS[name]):  # without an activator requests go straight to pods
+            yield ENDPOINTS, {"apiVersion": "v1", "kind": "Endpoints", "metadata": meta, "subsets": subsets}
 
 
 def children(at: Places, kubeconfig: Path, environment: Mapping[str, str]) -> Iterable[Child]:
@@ -57,10 +59,10 @@ def children(at: Places, kubeconfig: Path, environment: Mapping[str, str]) -> It
     known = ("--kubeconfig", str(kubeconfig))
     knet = (sys.executable, "-m", "knet")
     own: tuple[str, ...]
-    if find_spec("knet.cli.activator"):
+    if find_spec(_COMMANDS[ACTIVATOR]):
         ports = ("--http1", str(at.http1), "--h2c", str(at.h2c), "--metrics", str(at.metrics))
         own = ("--host", at.host, *ports, "--autoscaler", f"ws://{at.host}:{at.stats}")
         yield Child("activator", (*knet, "activator", "run", *known, *own), environment)
-    if find_spec("knet.cli.autoscaler"):
+    if find_spec(_COMMANDS[AUTOSCALER]):
         own = ("--listen", f"{at.host}:{at.stats}")
         yield Child("autoscaler", (*knet, "autoscaler", "run", *known, *own), environment, awaited=False)

@@ -22,6 +22,7 @@ from knet.backends.kourier.settings import Ports
 from knet.control.ingress import IngressController
 from knet.control.ingress_status import Balancers
 from knet.control.plane import Plane
+from knet.control.serving.controllers import Serving
 from knet.envoy import process
 from knet.envoy.server import Server
 from knet.errors import Diagnostic, KnetError
@@ -29,7 +30,7 @@ from knet.kube import resources
 from knet.kube.client import Client
 from knet.kube.connection import with_token
 from knet.kube.errors import AlreadyExists
-from knet.local import gateway, serverless, state
+from knet.local import gateway, serverless, serving, state
 from knet.local.admission import admit
 from knet.local.api.errors import Refused
 from knet.local.api.kinds import Object
@@ -42,7 +43,6 @@ from knet.local.pods.environment import MARK
 from knet.local.pods.logs import LogError
 from knet.local.pods.node import Node, end_leftovers
 from knet.local.pods.node import Options as NodeOptions
-from knet.text import templates, yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +199,10 @@ def _number(query: Mapping[str, str], name: str) -> int | None:
 
 async def _install(client: Client, wanted: Run) -> None:
     """What has to be there before anybody comes: our definitions, and the gateway's Services."""
-    text = templates.render("crds/ingress.yaml")
-    for document in yaml.load_all(text.encode()):
-        await client.apply(resources.CUSTOM_RESOURCE_DEFINITIONS, document.data)
     for namespace in (gateway.NAMESPACE, serverless.NAMESPACE):
         with contextlib.suppress(AlreadyExists):
             await client.create(resources.NAMESPACES, {"metadata": {"name": namespace}})
+    await serving.install(client)
     for body in gateway.services(wanted.ports):
         await client.apply(resources.SERVICES, body)
 
@@ -243,6 +241,7 @@ async def _controllers(
         cluster.run(),
         Collector(client).run(),
         ingresses.run(),
+        Serving(client).run(),
     )
     tasks = [asyncio.create_task(loop) for loop in loops]
     stack.push_async_callback(_cancel, tasks)

@@ -18,13 +18,15 @@ from knet.serving.revision_names import (
     workload_annotations,
 )
 from knet.serving.settings import Settings
-from knet.text import duration, go
+from knet.text import duration, go, json
 from knet.text.duration import SECOND
 
 Object = dict[str, Any]
 
 PROGRESS_DEADLINE = ("serving.knative.dev/progress-deadline", "serving.knative.dev/progressDeadline")
 _INITIAL_SCALE = (f"{PREFIX}initial-scale", f"{PREFIX}initialScale")
+HASH_LABEL = "serving.knative.dev/deployment-hash"
+"""Upstream's is a hash of Go's memory dump: nobody can compare with it, and nobody has to."""
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 
@@ -35,7 +37,7 @@ def make_deployment(
     meta = revision.metadata
     notes = workload_annotations(meta)
     template = {_DEFAULT_CONTAINER: serving_container(revision).get("name", ""), **notes}
-    return {
+    made: Object = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": child(revision, deployment_name(meta.name), notes),
@@ -51,6 +53,9 @@ def make_deployment(
             "progressDeadlineSeconds": progress_deadline(notes, settings) // SECOND,
         },
     }
+    # by it one sees that something is no longer wanted, whatever the API server has filled in
+    made["metadata"]["labels"][HASH_LABEL] = json.digest([made["spec"], made["metadata"]], 10)
+    return made
 
 
 def make_images(revision: Revision, digests: Mapping[str, str]) -> list[Object]:

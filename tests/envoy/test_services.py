@@ -1,0 +1,132 @@
+"""Knative Services in `knet up`: applied, answered through Envoy and the queue-proxy, changed, broken, mended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from knet.envoy.process_find import find_envoy
+from knet.errors import KnetError
+from knet.kube import resources
+from serving_live import Watching, condition, ready
+from up import Up
+
+PATIENCE_S = 60
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def envoy():
+    try:
+        find_envoy(os.environ)
+    except KnetError as error:
+        pytest.skip(str(error))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def up(tmp_path_factory):
+    made = Up(tmp_path_factory.mktemp("services") / "state")
+    await made.start()
+    yield made
+    await made.end(signal.SIGINT)
+    assert made.processes() == {}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def there(up):
+    async with await up.client() as client:
+        yield Watching(client, PATIENCE_S)
+
+
+def service(name, target="World", **more):
+    container = {"image": "hello", "env": [{"name": "TARGET", "value": target}], **more}
+    return {
+        "apiVersion": "serving.knative.dev/v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"template": {"spec": {"containers": [container]}}},
+    }
+
+
+async def answered(up, name, text):
+    """Asks the gateway until a Service answers so."""
+    async with httpx.AsyncClient(trust_env=False, timeout=10) as client, asyncio.timeout(PATIENCE_S):
+        while True:
+            try:
+                answer = await client.get(
+                    f"http://127.0.0.1:{up.http}/", headers={"host": f"{name}.default.localhost"}
+                )
+            except httpx.TransportError:
+                continue
+            if answer.status_code == 200 and answer.text == text:
+                return
+
+
+async def test_a_service_answers_and_a_second_revision_takes_over(up, there):
+    await there.client.create(resources.KSERVICES, service("hello"))
+    made = await there.until(resources.KSERVICES, "hello", ready)
+    assert made["status"]["url"] == "http://hello.default.localhost"
+    await answered(up, "hello", "Hello World!\n")
+    change = service("hello", "Moon")["spec"]
+    await there.client.patch(resources.KSERVICES, "hello", {"spec": change}, "default")
+    done = await there.until(
+        resources.KSERVICES,
+        "hello",
+        lambda item: ready(item) and item["status"]["latestReadyRevisionName"] == "hello-00002",
+    )
+    assert done["status"]["traffic"] == [
+        {"revisionName": "hello-00002", "latestRevision": True, "percent": 100}
+    ]
+    await answered(up, "hello", "Hello Moon!\n")
+
+
+async def test_two_services_stand_side_by_side(up, there):
+    for name in ("left", "right"):
+        await there.client.create(resources.KSERVICES, service(name, name))
+    for name in ("left", "right"):
+        await answered(up, name, f"Hello {name}!\n")
+
+
+async def test_a_container_that_crashes_is_told_on_the_service_with_its_last_words(there):
+    crash = {"command": ["sh", "-c", "echo cannot find the database >&2; exit 3"]}
+    await there.client.create(resources.KSERVICES, service("crash", **crash))
+    made = await there.until(resources.KSERVICES, "crash", lambda item: ready(item, status="False"))
+    words = "Container failed with: cannot find the database\n"
+    assert condition(made, "ConfigurationsReady") == (
+        "False",
+        "RevisionFailed",
+        f'Revision "crash-00001" failed with message: {words}.',
+    )
+    revision = await there.client.get(resources.REVISIONS, "crash-00001", "default")
+    assert condition(revision, "ContainerHealthy") == ("False", "ExitCode3", words)
+    await there.client.patch(
+        resources.KSERVICES, "crash", {"spec": service("crash")["spec"]}, "default"
+    )  # mended
+    await there.until(resources.KSERVICES, "crash", ready)
+
+
+async def test_an_image_that_nobody_has_is_told_on_the_service(there):
+    await there.client.create(resources.KSERVICES, service("lost", image="registry.test/no/such:1"))
+    made = await there.until(resources.KSERVICES, "lost", lambda item: ready(item, status="False"))
+    status, reason, message = condition(made, "ConfigurationsReady")
+    assert (status, reason) == ("False", "RevisionFailed")
+    assert (
+        'Revision "lost-00001" failed with message: Unable to fetch image "registry.test/no/such:1"'
+        in message
+    )
+
+
+async def test_a_revision_is_called_as_the_template_says(there):
+    named = service("byo")
+    named["spec"]["template"]["metadata"] = {"name": "byo-blue"}
+    await there.client.create(resources.KSERVICES, named)
+    made = await there.until(resources.KSERVICES, "byo", ready)
+    assert made["status"]["latestReadyRevisionName"] == "byo-blue"
+    for other in (resources.REVISIONS, resources.DEPLOYMENTS):
+        name = "byo-blue" if other is resources.REVISIONS else "byo-blue-deployment"
+        assert (await there.client.get(other, name, "default"))["metadata"]["name"] == name
