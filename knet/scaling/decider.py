@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from knet.scaling.spec import Spec
 from knet.scaling.windows import NEVER, Bools, Floats, Ints
 
 TICK_S = 2
@@ -43,10 +44,34 @@ class Specs:
     reachable: Bools
 
     @classmethod
-    def of(cls, rows: list[dict[str, Any]]) -> Specs:
-        """Columns from one mapping for each row, keyed by the field names."""
+    def blank(cls, rows: int) -> Specs:
+        """Room for so many deciders."""
         kinds: dict[str, Any] = {"Floats": np.float64, "Ints": np.int64, "Bools": np.bool_}
-        return cls(*(np.array([r[f.name] for r in rows], dtype=kinds[str(f.type)]) for f in fields(cls)))
+        made = cls(*(np.zeros(rows, dtype=kinds[str(f.type)]) for f in fields(cls)))
+        made.target_value[:] = 1.0  # a row that nobody uses divides by nothing
+        made.max_scale_down_rate[:] = 1.0
+        return made
+
+    @classmethod
+    def of(cls, *rows: Spec) -> Specs:
+        """Columns from one spec for each row."""
+        made = cls.blank(len(rows))
+        for row, spec in enumerate(rows):
+            made.put(row, spec)
+        return made
+
+    def put(self, row: int, spec: Spec) -> None:
+        """Has a row say what a spec does."""
+        for name in _COLUMNS:
+            getattr(self, name)[row] = getattr(spec, name)
+
+    def grown(self, rows: int) -> Specs:
+        """The same with room for so many."""
+        more = Specs.blank(rows - len(self.reachable))
+        return Specs(*(np.concatenate([getattr(self, n), getattr(more, n)]) for n in _COLUMNS))
+
+
+_COLUMNS = tuple(f.name for f in fields(Specs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +95,36 @@ def initial_excess(specs: Specs) -> Ints:
 class Delays:
     """For each row the largest decision of its scale-down delay (fact 17): buckets of two seconds."""
 
-    def __init__(self, delay_ms: Ints) -> None:
-        self.n: Ints = -(-delay_ms // (TICK_S * 1000))
-        longest = int(self.n.max(initial=0))
-        self.values: Ints = np.zeros((len(delay_ms), longest), np.int64)
-        self.stamps: Ints = np.full((len(delay_ms), longest), NEVER)
+    def __init__(self, rows: int) -> None:
+        self.n: Ints = np.zeros(rows, np.int64)
+        self.values: Ints = np.zeros((rows, 0), np.int64)
+        self.stamps: Ints = np.full((rows, 0), NEVER)
+
+    def grow(self, rows: int) -> None:
+        """Makes room for so many rows."""
+        self._reshape(rows, self.values.shape[1])
+
+    def make(self, row: int, delay_ms: int) -> None:
+        """Makes a row new."""
+        buckets = -(-delay_ms // (TICK_S * 1000))
+        if buckets > self.values.shape[1]:
+            self._reshape(len(self.n), buckets)
+        self.n[row] = buckets
+        self.values[row] = 0
+        self.stamps[row] = NEVER
+
+    def _reshape(self, rows: int, buckets: int) -> None:
+        more = ((0, rows - len(self.n)), (0, buckets - self.values.shape[1]))
+        self.values = np.pad(self.values, more)
+        self.stamps = np.pad(self.stamps, more, constant_values=NEVER)
+        self.n = np.pad(self.n, more[0])
 
     def largest(self, desired: Ints, now_ms: int, where: Bools) -> Ints:
         """`desired` raised to the largest recorded within the delay, and recorded, for rows of `where`."""
         rows = np.flatnonzero(where & (self.n > 0))
-        result = desired.copy()
         if not len(rows):
-            return result
+            return desired
+        result = desired.copy()
         bucket = now_ms // 1000 // TICK_S
         slots = bucket % self.n[rows]
         fresh = self.stamps[rows, slots] != bucket
@@ -94,17 +137,32 @@ class Delays:
 
 
 class Deciders:
-    """The state of `len(ready)` deciders, made when their revisions had `ready` pods at `now_ms`.
+    """The state of so many deciders."""
 
-    More than one ready pod starts in panic, so that a restart of the autoscaler never scales down at
-    once (fact 14).
-    """
+    def __init__(self, rows: int) -> None:
+        self.specs = Specs.blank(rows)
+        self.panic_since: Ints = np.full(rows, NEVER)
+        self.most_in_panic: Ints = np.zeros(rows, np.int64)
+        self.delays = Delays(rows)
 
-    def __init__(self, specs: Specs, ready: Ints, now_ms: int) -> None:
-        self.specs = specs
-        self.panic_since: Ints = np.where(ready > 1, now_ms, NEVER)
-        self.most_in_panic: Ints = np.where(ready > 0, ready, 0)
-        self.delays = Delays(specs.scale_down_delay_ms)
+    def grow(self, rows: int) -> None:
+        """Makes room for so many."""
+        more = (0, rows - len(self.panic_since))
+        self.specs = self.specs.grown(rows)
+        self.panic_since = np.pad(self.panic_since, more, constant_values=NEVER)
+        self.most_in_panic = np.pad(self.most_in_panic, more)
+        self.delays.grow(rows)
+
+    def make(self, row: int, spec: Spec, ready: int, now_ms: int) -> None:
+        """Makes a row new, when its revision has `ready` pods.
+
+        More than one ready pod starts in panic, so that a restart of the autoscaler never scales down at
+        once (fact 14).
+        """
+        self.specs.put(row, spec)
+        self.panic_since[row] = now_ms if ready > 1 else NEVER
+        self.most_in_panic[row] = max(ready, 0)
+        self.delays.make(row, spec.scale_down_delay_ms)
 
     def decide(self, stable: Floats, panic: Floats, known: Bools, ready: Ints, now_ms: int) -> Decisions:
         """Decisions from the averages of both windows. `known`: there is data; `ready`: pods or `UNKNOWN`.

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from knet.scaling import config as autoscaler_config
-from knet.scaling.collector import Collector
-from knet.scaling.decider import Deciders, Specs, initial_excess, number_of_activators
+from knet.scaling.decider import number_of_activators
+from knet.scaling.fleet import Fleet
 from knet.scaling.spec import PodAutoscaler, Spec, bounds, make_spec
 from knet.scaling.stat import Stat
-from knet.scaling.windows import NEVER
 
+REVISION = "revision"
 EPOCH_S = 946_684_800
 """2000-01-01T00:00:00Z, where traces start."""
 
@@ -38,33 +36,30 @@ class _Run:
         self.specs: list[Spec] = []
         self.out: dict[str, list[Any]] = {name: [] for name in COLUMNS}
         self.bounded: dict[int, int] = {}
-        self._use(trace["pa"])
+        self.fleet: Fleet[str] = Fleet()
+        self.base_ms = EPOCH_S * 1000 + trace["start_offset_ms"]
 
-    def _use(self, pa: dict[str, Any]) -> Specs:
+    def _use(self, pa: dict[str, Any], at_ms: int) -> None:
         self.pa = PodAutoscaler(
             pa.get("annotations") or {}, pa.get("containerConcurrency", 0), pa.get("reachability", "")
         )
         self.specs.append(make_spec(self.pa, self.config, self.service))
-        return Specs.of([self.specs[-1].as_dict()])
+        self.fleet.put(REVISION, self.specs[-1], self.trace["initial_ready"], at_ms)
 
     def run(self) -> dict[str, Any]:
         trace = self.trace
-        self.start_ms = EPOCH_S * 1000
-        base_ms = self.start_ms + trace["start_offset_ms"]
-        specs = Specs.of([self.specs[0].as_dict()])
-        status = [-1, int(initial_excess(specs)[0])]
-        self.deciders = Deciders(specs, np.array([trace["initial_ready"]]), base_ms)
-        self.collector = Collector(self.specs[0])
+        self._use(trace["pa"], self.base_ms)
+        begun = self.fleet.standing(REVISION)
         updates = {u["at_s"]: u["pa"] for u in trace.get("updates") or []}
         for second in range(len(trace["conc"])):
+            now_ms = self.base_ms + second * 1000
             if second in updates:
-                self.deciders.specs = self._use(updates[second])
-                self.collector.update(self.specs[-1], (base_ms + second * 1000) // 1000)
-            now_ms = base_ms + second * 1000
+                self._use(updates[second], now_ms)
             sample_ms = now_ms + trace["sample_offset_ms"]
             self._sample(second, sample_ms)
             if second % 2 == 0:
                 self._tick(second, max(now_ms + trace["tick_offset_ms"], sample_ms))
+        status = [begun.desired, begun.excess]
         return {"specs": [s.as_dict() for s in self.specs], "initial_status": status, **self.out}
 
     def _sample(self, second: int, at_ms: int) -> None:
@@ -75,11 +70,10 @@ class _Run:
 
         if at("conc") is not None or at("rps") is not None:
             values = (at(name) or 0 for name in ("conc", "proxied_conc", "rps", "proxied_rps"))
-            self.collector.record(at_ms // 1000, Stat("pod", *values))
+            self.fleet.record(at_ms // 1000, {REVISION: Stat("pod", *values)})
         if at("act_conc") is not None or at("act_rps") is not None:
-            self.collector.record(
-                at_ms // 1000, Stat("activator", at("act_conc") or 0, requests=at("act_rps") or 0)
-            )
+            stat = Stat("activator", at("act_conc") or 0, requests=at("act_rps") or 0)
+            self.fleet.record(at_ms // 1000, {REVISION: stat})
 
     def _ready(self, second: int) -> int:
         if ready := self.trace.get("ready"):
@@ -90,31 +84,25 @@ class _Run:
 
     def _tick(self, second: int, now_ms: int) -> None:
         ready = self._ready(second)
-        averages = self.collector.averages(now_ms // 1000)
-        stable, panic = averages or (0.0, 0.0)
-        decisions = self.deciders.decide(
-            np.array([stable]), np.array([panic]), np.array([averages is not None]), np.array([ready]), now_ms
-        )
-        valid = bool(decisions.valid[0])
-        desired = int(decisions.desired[0]) if valid else 0
-        if valid:
-            self.bounded[second] = self._bound(desired)
-        since = int(self.deciders.panic_since[0])
-        spec = self.specs[-1]
+        self.fleet.set_ready(REVISION, ready)
+        self.fleet.decide(now_ms)
+        now = self.fleet.standing(REVISION)
+        if now.valid:
+            self.bounded[second] = self._bound(now.desired)
         activators = number_of_activators(
-            max(ready, 0), spec.target_burst_capacity, spec.total_value, spec.activator_capacity
+            max(ready, 0), now.spec.target_burst_capacity, now.spec.total_value, now.spec.activator_capacity
         )
         row = (
-            now_ms - self.start_ms,
+            now_ms - EPOCH_S * 1000,
             ready,
-            int(valid),
-            desired,
-            int(decisions.excess_burst_capacity[0]) if valid else 0,
-            int(decisions.panicking[0]),
-            -1 if since == NEVER else since - self.start_ms,
-            int(self.deciders.most_in_panic[0]),
-            stable if averages else None,
-            panic if averages else None,
+            int(now.valid),
+            now.desired if now.valid else 0,
+            now.excess if now.valid else 0,
+            int(now.panicking),
+            -1 if now.panic_since is None else now.panic_since - EPOCH_S * 1000,
+            now.most_in_panic,
+            now.stable,
+            now.panic,
             int(activators),
         )
         for name, value in zip(COLUMNS, row, strict=True):

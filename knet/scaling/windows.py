@@ -1,14 +1,14 @@
 """Sliding windows of one-second buckets, for many revisions at once.
 
 A `Windows` holds `rows` windows of the same number of buckets as NumPy arrays, so that recording and
-averaging over all revisions is one pass. Times are whole unix seconds (int64). Facts 1 to 8 of
-shared/facts/serving.md.
+averaging over all revisions is one pass. Each row has two series, concurrency and requests, which are always
+written together. Times are whole unix seconds (int64). Facts 1 to 8 of shared/facts/serving.md.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ Bools = npt.NDArray[np.bool_]
 
 NEVER = np.iinfo(np.int64).min // 2
 """The time of a write that has not happened."""
+
+SERIES = 2
+CONCURRENCY, REQUESTS = 0, 1
 
 MIN_COEFFICIENT = 0.2
 LEFT_WEIGHT = 0.0001
@@ -46,100 +49,157 @@ def round_away(values: Floats, digits: int = 0) -> Floats:
     return result
 
 
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One row, taken out of windows of `len(values)` buckets."""
+
+    values: Floats
+    total: Floats
+    first: int
+    last: int
+    exponential: bool
+
+    def resized(self, buckets: int, now: int) -> Track:
+        """The same with another number of buckets, newest kept (fact 8)."""
+        n = len(self.values)
+        values, total = np.zeros((buckets, SERIES)), np.zeros(SERIES)
+        if now - self.last > n:  # nothing was written for longer than the window
+            return Track(values, total, NEVER, self.last, self.exponential)
+        for second in range(self.last, self.last - min(buckets, n), -1):
+            value = self.values[second % n]
+            values[second % buckets] = value
+            total += value
+        return Track(values, total, self.last - (n - 1), self.last, self.exponential)
+
+
 class Windows:
-    """`rows` windows of `buckets` seconds.
+    """`rows` windows of `buckets` seconds. Rows are given by their numbers.
 
     `exponential` (by row) weighs newer buckets more and is not rounded; else the average is linear.
     """
 
-    def __init__(self, rows: int, buckets: int, exponential: Bools | None = None) -> None:
+    def __init__(self, rows: int, buckets: int) -> None:
         self.n = buckets
-        self.values: Floats = np.zeros((rows, buckets))
-        self.total: Floats = np.zeros(rows)
+        self.values: Floats = np.zeros((buckets, SERIES, rows))
+        self.total: Floats = np.zeros((SERIES, rows))
         self.first: Ints = np.full(rows, NEVER)
         self.last: Ints = np.full(rows, NEVER)
-        self.exponential: Bools = np.zeros(rows, bool) if exponential is None else exponential
+        self.exponential: Bools = np.zeros(rows, bool)
         # exp(y·log x) rather than x**y: Go's math.Pow rounds like this, and decisions hang on it
         self.coefficient = max(1 - math.exp(1 / buckets * math.log(LEFT_WEIGHT)), MIN_COEFFICIENT)
         self.decay: Floats = np.array([_power(1 - self.coefficient, z) for z in range(buckets)])
 
-    def record(self, now: int, amounts: Floats, where: Bools | None = None) -> None:
-        """Adds `amounts` to the bucket of second `now` for the rows of `where` (all by default).
+    def grow(self, rows: int) -> None:
+        """Makes room for so many rows."""
+        more = rows - len(self.first)
+        self.values = np.concatenate([self.values, np.zeros((self.n, SERIES, more))], axis=2)
+        self.total = np.concatenate([self.total, np.zeros((SERIES, more))], axis=1)
+        self.first = np.concatenate([self.first, np.full(more, NEVER)])
+        self.last = np.concatenate([self.last, np.full(more, NEVER)])
+        self.exponential = np.concatenate([self.exponential, np.zeros(more, bool)])
+
+    def clear(self, row: int, *, exponential: bool) -> None:
+        """Makes a row new."""
+        nothing = Track(np.zeros((self.n, SERIES)), np.zeros(SERIES), NEVER, NEVER, exponential)
+        self.put(row, nothing)
+
+    def take(self, row: int) -> Track:
+        """What a row holds."""
+        return Track(
+            self.values[:, :, row].copy(),
+            self.total[:, row].copy(),
+            int(self.first[row]),
+            int(self.last[row]),
+            bool(self.exponential[row]),
+        )
+
+    def put(self, row: int, track: Track) -> None:
+        """Has a row hold what another did; it has as many buckets as these."""
+        self.values[:, :, row] = track.values
+        self.total[:, row] = track.total
+        self.first[row], self.last[row] = track.first, track.last
+        self.exponential[row] = track.exponential
+
+    def record(self, now: int, rows: Ints, amounts: Floats) -> None:
+        """Adds `amounts` (a row for each series) to the bucket of second `now`. No row comes twice.
 
         Several records in one second add up (fact 1); one older than the window is dropped (fact 5).
         """
-        rows = np.arange(len(self.total)) if where is None else np.flatnonzero(where)
-        rows = rows[now + self.n > self.last[rows]]
-        behind = rows[(self.first[rows] == NEVER) | (self.first[rows] > now)]
-        self.first[behind] = now
-        newer = rows[now > self.last[rows]]
-        gap = newer[now - self.last[newer] >= self.n]
+        fresh = now + self.n > self.last[rows]
+        if not fresh.all():
+            rows, amounts = rows[fresh], amounts[:, fresh]
+        last, first = self.last[rows], self.first[rows]
+        gap = rows[now - last >= self.n]
+        self.values[:, :, gap] = 0.0
+        self.total[:, gap] = 0.0
+        self._clear(rows[(now > last) & (now - last < self.n)], now)
+        self.first[rows[(first == NEVER) | (first > now)]] = now
         self.first[gap] = now
-        self.values[gap] = 0.0
-        self.total[gap] = 0.0
-        self._clear(newer[now - self.last[newer] < self.n], now)
-        self.last[newer] = now
-        self.values[rows, now % self.n] += amounts[rows]
-        self.total[rows] += amounts[rows]
+        self.last[rows] = np.maximum(last, now)
+        bucket = self.values[now % self.n]
+        bucket[:, rows] += amounts
+        self.total[:, rows] += amounts
 
     def _clear(self, rows: Ints, now: int) -> None:
         """Empties the buckets after the last write up to `now`, oldest first (the sum's order matters)."""
-        longest = int((now - self.last[rows]).max(initial=0))
-        for offset in range(1, longest + 1):
-            part = rows[self.last[rows] + offset <= now]
-            slots = (self.last[part] + offset) % self.n
-            self.total[part] -= self.values[part, slots]
-            self.values[part, slots] = 0.0
+        if not len(rows):
+            return
+        last = self.last[rows]
+        for offset in range(1, now - int(last.min()) + 1):
+            part = last + offset <= now
+            chosen, slots = (rows, last + offset) if part.all() else (rows[part], last[part] + offset)
+            slots %= self.n
+            self.total[:, chosen] -= self.values[slots, :, chosen].T
+            self.values[slots, :, chosen] = 0.0
 
-    def average(self, now: int) -> Floats:
-        """The average of each row at second `now` (facts 3, 4, 6, 7); 0 after a window of silence."""
+    def average(self, now: int, series: Ints) -> Floats:
+        """The average of each row at second `now` (facts 3, 4, 6, 7); 0 after a window of silence.
+
+        `series` says for each row of which one.
+        """
         silent = np.maximum(now - self.last, 0)
         live = silent < self.n
-        result = np.zeros(len(self.total))
-        linear = live & ~self.exponential
-        result[linear] = self._linear(np.flatnonzero(linear), silent)
+        total = np.where(series == REQUESTS, self.total[REQUESTS], self.total[CONCURRENCY])
+        stale = np.flatnonzero(live & (silent > 0) & ~self.exponential)
+        if len(stale):
+            total[stale] = self._without_stale(stale, series[stale], silent[stale], total[stale])
+        count = np.minimum(self.last - self.first + 1, self.n - silent)
+        result = round_away(total / np.maximum(count, 1), 6)
+        result[~live] = 0.0
         weighted = np.flatnonzero(live & self.exponential)
         if len(weighted):
-            result[weighted] = self._weighted(weighted, silent)
+            result[weighted] = self._weighted(weighted, series[weighted], silent[weighted])
         return result
 
-    def _linear(self, rows: Ints, silent: Ints) -> Floats:
-        quiet = silent[rows]
-        total = self.total[rows].copy()
-        for offset in range(1, int(quiet.max(initial=0)) + 1):
-            part = quiet >= offset
+    def _without_stale(self, rows: Ints, series: Ints, quiet: Ints, total: Floats) -> Floats:
+        """Totals without the buckets that have left the window since the last write."""
+        for offset in range(1, int(quiet.max()) + 1):
+            part = np.flatnonzero(quiet >= offset)
             chosen = rows[part]
-            total[part] -= self.values[chosen, (self.last[chosen] + offset) % self.n]
-        count = np.minimum(self.last[rows] - self.first[rows] + 1, self.n - quiet)
-        return round_away(total / count, 6)
+            slots = (self.last[chosen] + offset) % self.n
+            total[part] -= self.values[slots, series[part], chosen]
+        return total
 
-    def _weighted(self, rows: Ints, silent: Ints) -> Floats:
-        quiet = silent[rows]
-        count = np.minimum(self.last[rows] - self.first[rows] + 1, self.n - quiet)
-        weight: Any = self.coefficient * self.decay[quiet]
+    def _weighted(self, rows: Ints, series: Ints, quiet: Ints) -> Floats:
         result = np.zeros(len(rows))
-        for offset in range(int(count.max(initial=0))):
-            part = offset < count
+        count = np.minimum(self.last[rows] - self.first[rows] + 1, self.n - quiet)
+        # rows that were written last in the same second read the same buckets with the same weights
+        for kind in np.unique(np.stack([series, quiet, self.last[rows]]), axis=1).T:
+            part = np.flatnonzero((series == kind[0]) & (quiet == kind[1]) & (self.last[rows] == kind[2]))
+            which, silence, last = (int(k) for k in kind)
             chosen = rows[part]
-            result[part] += self.values[chosen, (self.last[chosen] - offset) % self.n] * weight[part]
-            weight = weight * (1 - self.coefficient)
+            everybody = len(chosen) == self.values.shape[2]
+            weight = self.coefficient * float(self.decay[silence])
+            found = np.zeros(len(part))
+            # buckets before the first write hold nothing: adding them changes nothing
+            for offset in range(int(count[part].max())):
+                bucket = self.values[(last - offset) % self.n, which]
+                found += (bucket if everybody else bucket[chosen]) * weight
+                weight *= 1 - self.coefficient
+            result[part] = found
         return result
 
     def empty(self, now: int) -> Bools:
         """Rows without data: the last write is more than a window ago (fact 4)."""
         result: Bools = now - self.last > self.n
         return result
-
-    def resized(self, buckets: int, now: int) -> Windows:
-        """The same rows with another number of buckets, newest kept (fact 8)."""
-        made = Windows(len(self.total), buckets, self.exponential)
-        kept = min(buckets, self.n)
-        live = np.flatnonzero(~self.empty(now))
-        for offset in range(kept):
-            seconds = self.last[live] - offset
-            value = self.values[live, seconds % self.n]
-            made.values[live, seconds % buckets] = value
-            made.total[live] += value
-        made.last[:] = self.last
-        made.first[live] = self.last[live] - (self.n - 1)
-        return made

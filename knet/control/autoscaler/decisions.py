@@ -39,4 +39,4 @@ class Hold:
 
 def undecided(spec: Spec) -> Decision:
     """What holds before the first decision (fact 19)."""
-    return Decision(excess=int(initial_excess(Specs.of([spec.as_dict()]))[0]))
+    return Decision(excess=int(initial_excess(Specs.of(spec))[0]))

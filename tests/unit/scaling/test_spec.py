@@ -26,7 +26,7 @@ def result(case):
         "min": least,
         "max": most,
         "retention_ms": spec.retention(made, settings) // 10**6,
-        "initial_status": [-1, int(initial_excess(Specs.of([decider.as_dict()]))[0])],
+        "initial_status": [-1, int(initial_excess(Specs.of(decider))[0])],
     }
 
 
