@@ -12,6 +12,7 @@ NAMES = {
     "xds": "a canary step among N KIngresses through a real Envoy, with the peers' layout beside it",
     "api": "the embedded API: 10,000 objects, 200 watches, 500 writes a second",
     "informer": "10,000 KIngresses into a controller, and a change to its handler, beside kopf",
+    "autoscaler": "a decision pass over 10,000 revisions, beside plain Python; scraping and counting",
     "canary": "false rollbacks and detection delay, simulated; knet beside fixed thresholds",
     "gateway": "knet gateway run on 10,000 files, from nothing to every host answered",
 }

@@ -14,6 +14,11 @@ Lengths = tuple[int, int]
 """Seconds of the stable and of the panic window."""
 
 
+def more_than(rows: int) -> int:
+    """How much room to make when this much is full. What is unused costs time in every pass."""
+    return rows + rows // 8 + _FEWEST_SLOTS
+
+
 def lengths_of(spec: Spec) -> Lengths:
     """The lengths of its windows, in whole seconds (fact 1)."""
     return -(-spec.metric_stable_window_ms // 1000), -(-spec.metric_panic_window_ms // 1000)
@@ -38,10 +43,11 @@ class _Bank:
     def add(self, row: int) -> int:
         if not self._free:
             had = len(self.rows)
-            self.rows = np.pad(self.rows, (0, had), constant_values=_NOBODY)
-            self._free += range(2 * had - 1, had - 1, -1)
-            self.stable.grow(2 * had)
-            self.panic.grow(2 * had)
+            has = more_than(had)
+            self.rows = np.pad(self.rows, (0, has - had), constant_values=_NOBODY)
+            self._free += range(has - 1, had - 1, -1)
+            self.stable.grow(has)
+            self.panic.grow(has)
         slot = self._free.pop()
         self.rows[slot] = row
         self._used = None

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from knet.scaling.banks import Banks
+from knet.scaling.banks import Banks, more_than
 from knet.scaling.decider import NOT_FOUND, Deciders, Specs, initial_excess
 from knet.scaling.spec import Spec
 from knet.scaling.stat import Stat
@@ -189,7 +189,7 @@ class Fleet(Generic[K]):
 
     def _take_row(self, key: K) -> int:
         if not self._free:
-            self._grow(2 * len(self._keys))
+            self._grow(more_than(len(self._keys)))
         row = self._free.pop()
         self._rows[key] = row
         self._keys[row] = key

@@ -8,6 +8,7 @@ written together. Times are whole unix seconds (int64). Facts 1 to 8 of shared/f
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -182,22 +183,31 @@ class Windows:
 
     def _weighted(self, rows: Ints, series: Ints, quiet: Ints) -> Floats:
         result = np.zeros(len(rows))
-        count = np.minimum(self.last[rows] - self.first[rows] + 1, self.n - quiet)
+        last = self.last[rows]
+        count = np.minimum(last - self.first[rows] + 1, self.n - quiet)
         # rows that were written last in the same second read the same buckets with the same weights
-        for kind in np.unique(np.stack([series, quiet, self.last[rows]]), axis=1).T:
-            part = np.flatnonzero((series == kind[0]) & (quiet == kind[1]) & (self.last[rows] == kind[2]))
-            which, silence, last = (int(k) for k in kind)
-            chosen = rows[part]
-            everybody = len(chosen) == self.values.shape[2]
-            weight = self.coefficient * float(self.decay[silence])
-            found = np.zeros(len(part))
-            # buckets before the first write hold nothing: adding them changes nothing
-            for offset in range(int(count[part].max())):
-                bucket = self.values[(last - offset) % self.n, which]
-                found += (bucket if everybody else bucket[chosen]) * weight
-                weight *= 1 - self.coefficient
-            result[part] = found
+        alike = last * SERIES + series
+        for code in np.unique(alike).tolist():
+            part = np.flatnonzero(alike == code)
+            weight = self.coefficient * float(self.decay[quiet[part[0]]])
+            buckets = self._backwards(code // SERIES, code % SERIES, int(count[part].max()))
+            result[part] = self._summed(buckets, rows[part], weight)
         return result
+
+    def _backwards(self, last: int, which: int, count: int) -> Iterator[Floats]:
+        """The newest buckets of a series, newest first. Those before a row's first write hold nothing."""
+        return (self.values[(last - offset) % self.n, which] for offset in range(count))
+
+    def _summed(self, buckets: Iterator[Floats], rows: Ints, weight: float) -> Floats:
+        """The buckets of rows, each with a smaller weight than the one before."""
+        width = len(self.last)
+        whole = 2 * len(rows) > width  # picking them out of each bucket costs more than adding up all
+        found, product = (np.zeros(width if whole else len(rows)) for _ in range(2))
+        for bucket in buckets:
+            np.multiply(bucket if whole else bucket[rows], weight, out=product)
+            found += product
+            weight *= 1 - self.coefficient
+        return found[rows] if whole else found
 
     def empty(self, now: int) -> Bools:
         """Rows without data: the last write is more than a window ago (fact 4)."""
