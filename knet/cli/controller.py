@@ -40,11 +40,18 @@ def command() -> None:
     help="The name by which the API server reaches the webhook; none: no webhook.",
 )
 @click.option("--webhook-port", default=8443, show_default=True)
+@click.option(
+    "--mode",
+    type=click.Choice(["full", "ingress-only"]),
+    default="full",
+    show_default=True,
+    help="All of Serving, or KIngresses only (Serving itself is somebody else's, e.g. Knative's own).",
+)
 @click.option("--identity", default=lambda: f"{socket.gethostname()}-{os.getpid()}", help="Of this replica.")
 def run_command(**given: Any) -> None:
-    """Serve the cluster's KIngresses of kourier's class over xDS, and write their status.
+    """Reconcile Knative's objects, and serve the cluster's KIngresses of kourier's class over xDS.
 
-    Every replica serves gateways; the one that holds the Lease knative-serving/knet writes. KIngresses that
+    Every replica serves gateways; the one that holds the Lease knative-serving/knet writes. Objects that
     Knative's validation refuses are refused by a webhook, whose certificate comes from the cluster's own authority.
 
     \b
@@ -67,12 +74,14 @@ async def _run(
     webhook_host: str,
     webhook_port: int,
     identity: str,
+    mode: str,
 ) -> None:
     from knet.backends.kourier import backend
     from knet.control.ingress import IngressController
     from knet.control.ingress_status import Balancers
     from knet.control.operator import Operator, Webhook
     from knet.control.plane import Plane
+    from knet.control.serving.controllers import Serving
     from knet.envoy.server import Server
     from knet.kube.client import Client
     from knet.kube.lease import Election
@@ -99,15 +108,27 @@ async def _run(
             ),
         )
         stack.push_async_callback(ingresses.gateway.close)
-        serving = asyncio.create_task(ingresses.serve())
-        stack.push_async_callback(_cancelled, serving)
+        following = [asyncio.create_task(ingresses.serve())]
+        writers = [ingresses.write]
+        if mode == "full":
+            serving = Serving(client)
+            following.append(asyncio.create_task(serving.follow()))
+            writers.append(serving.write)
+        for task in following:
+            stack.push_async_callback(_cancelled, task)
         webhook = None
         if webhook_host:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="knet-webhook-")))
             webhook = Webhook(webhook_host, webhook_port, folder)
         election = Election(client, "knet", SYSTEM_NAMESPACE, identity)
         click.echo(f"knet: xDS on port {port}; this is {identity}")
-        await Operator(client, election, ingresses.write, webhook, health, kubeconfig).run(stop)
+
+        async def write() -> None:
+            async with asyncio.TaskGroup() as group:
+                for writer in writers:
+                    group.create_task(writer())
+
+        await Operator(client, election, write, webhook, health, kubeconfig).run(stop)
 
 
 async def connection(kubeconfig: Path | None) -> Any:

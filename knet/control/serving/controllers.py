@@ -87,10 +87,19 @@ class Serving:
             loop.everything()
 
     async def run(self) -> None:
-        """Follows the API until cancelled."""
-        loops = self.loops  # their handlers have to be there before the first list
+        """Follows the API and writes until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.cluster.run())
-            await self.cluster.synced()
-            for loop in loops:
+            group.create_task(self.follow())
+            group.create_task(self.write())
+
+    async def follow(self) -> None:
+        """Follows the API until cancelled. Every replica does, so that one that comes to lead need not read first."""
+        self.loops  # noqa: B018 - their handlers have to be there before the first list
+        await self.cluster.run()
+
+    async def write(self) -> None:
+        """Brings about what objects ask for, until cancelled. Only one replica does at a time."""
+        await self.cluster.synced()
+        async with asyncio.TaskGroup() as group:
+            for loop in self.loops:
                 group.create_task(loop.run())
