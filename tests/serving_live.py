@@ -22,19 +22,23 @@ Object = dict[str, Any]
 class Watching:
     """An API, and waiting for what becomes of its objects."""
 
-    def __init__(self, client: Client, patience: float = PATIENCE_S) -> None:
+    def __init__(self, client: Client, patience: float = PATIENCE_S, namespace: str = "default") -> None:
         self.client = client
         self.patience = patience
+        self.namespace = namespace
 
     async def until(
-        self, kind: Resource, name: str, test: Callable[[Object], Any], namespace: str = "default"
+        self, kind: Resource, name: str, test: Callable[[Object], Any], namespace: str = ""
     ) -> Object:
         """The object as it is when it first passes a test (it need not be there yet)."""
         said: list[Object] = []
+        namespace = namespace or self.namespace
 
         async def follow() -> Object:
             fields = f"metadata.name={name}"
             async for event in self.client.watch(kind, namespace if kind.namespaced else None, fields=fields):
+                if event.type == "BOOKMARK":
+                    continue
                 said[:] = [event.object]
                 if event.type != "DELETED" and test(event.object):
                     return event.object
@@ -68,10 +72,10 @@ class Watching:
 
 
 class Live(Watching):
-    """A cluster under test. `namespace` is "default"."""
+    """A cluster under test."""
 
-    def __init__(self, client: Client, serving: Serving) -> None:
-        super().__init__(client)
+    def __init__(self, client: Client, serving: Serving, namespace: str = "default") -> None:
+        super().__init__(client, namespace=namespace)
         self.serving = serving
 
     async def settled(self) -> None:
@@ -118,3 +122,64 @@ async def serving_live(*only: type[Loop]) -> AsyncIterator[Live]:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+
+
+SERVED = {
+    "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}],
+    "privateLoadBalancer": {"ingress": [{"domainInternal": "kourier-internal.kourier-system.svc"}]},
+    "publicLoadBalancer": {"ingress": [{"domainInternal": "kourier.kourier-system.svc"}]},
+}
+NOW = "2026-01-01T00:00:00Z"
+
+
+def service(name="hello", image="img:1", template=None, traffic=None, namespace="default"):
+    spec = {"template": {"metadata": template or {}, "spec": {"containers": [{"image": image}]}}}
+    if traffic:
+        spec["traffic"] = traffic
+    return {
+        "apiVersion": "serving.knative.dev/v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": spec,
+    }
+
+
+async def up(live, revision):
+    """As if the pods of a revision were ready and its PodAutoscaler active."""
+    pa = await live.until(resources.POD_AUTOSCALERS, revision, lambda item: True)
+    deployment = await live.until(resources.DEPLOYMENTS, f"{revision}-deployment", lambda item: True)
+    progressing = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}
+    counts = {"replicas": 1, "readyReplicas": 1, "availableReplicas": 1, "conditions": [progressing]}
+    await live.status(resources.DEPLOYMENTS, deployment, counts)
+    kinds = ("Active", "Ready", "SKSReady", "ScaleTargetInitialized")
+    conditions = [{"type": k, "status": "True", "lastTransitionTime": NOW} for k in kinds]
+    status = {"observedGeneration": 1, "conditions": conditions, "serviceName": revision}
+    status |= {"metricsServiceName": f"{revision}-private", "actualScale": 1, "desiredScale": 1}
+    await live.status(resources.POD_AUTOSCALERS, pa, status)
+
+
+async def served(live, name="hello"):
+    made = await live.until(resources.INGRESSES, name, lambda item: True)
+    await live.status(
+        resources.INGRESSES, made, {**SERVED, "observedGeneration": made["metadata"]["generation"]}
+    )
+
+
+MADE = (
+    resources.KSERVICES,
+    resources.CONFIGURATIONS,
+    resources.ROUTES,
+    resources.REVISIONS,
+    resources.DEPLOYMENTS,
+    resources.POD_AUTOSCALERS,
+    resources.IMAGES,
+    resources.INGRESSES,
+)
+"""What a Service becomes."""
+
+
+async def settled_versions(live: Live) -> dict[str, str]:
+    """The version of every object that a Service becomes, once the controllers have nothing left to do."""
+    await live.settled()
+    found = [item for kind in MADE for item in (await live.client.list(kind)).items]
+    return {item["metadata"]["uid"]: item["metadata"]["resourceVersion"] for item in found}

@@ -8,14 +8,7 @@ from __future__ import annotations
 import pytest
 
 from knet.kube import resources
-from serving_live import condition, ready, serving_live
-
-SERVED = {
-    "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}],
-    "privateLoadBalancer": {"ingress": [{"domainInternal": "kourier-internal.kourier-system.svc"}]},
-    "publicLoadBalancer": {"ingress": [{"domainInternal": "kourier.kourier-system.svc"}]},
-}
-NOW = "2026-01-01T00:00:00Z"
+from serving_live import condition, ready, served, service, serving_live, settled_versions, up
 
 
 @pytest.fixture
@@ -23,39 +16,6 @@ async def live():
     async with serving_live() as made:
         await made.configure("config-domain", **{"example.com": ""})
         yield made
-
-
-def service(name="hello", image="img:1", template=None, traffic=None):
-    spec = {"template": {"metadata": template or {}, "spec": {"containers": [{"image": image}]}}}
-    if traffic:
-        spec["traffic"] = traffic
-    return {
-        "apiVersion": "serving.knative.dev/v1",
-        "kind": "Service",
-        "metadata": {"name": name, "namespace": "default"},
-        "spec": spec,
-    }
-
-
-async def up(live, revision):
-    """As if the pods of a revision were ready and its PodAutoscaler active."""
-    pa = await live.until(resources.POD_AUTOSCALERS, revision, lambda item: True)
-    deployment = await live.until(resources.DEPLOYMENTS, f"{revision}-deployment", lambda item: True)
-    progressing = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}
-    counts = {"replicas": 1, "readyReplicas": 1, "availableReplicas": 1, "conditions": [progressing]}
-    await live.status(resources.DEPLOYMENTS, deployment, counts)
-    kinds = ("Active", "Ready", "SKSReady", "ScaleTargetInitialized")
-    conditions = [{"type": k, "status": "True", "lastTransitionTime": NOW} for k in kinds]
-    status = {"observedGeneration": 1, "conditions": conditions, "serviceName": revision}
-    status |= {"metricsServiceName": f"{revision}-private", "actualScale": 1, "desiredScale": 1}
-    await live.status(resources.POD_AUTOSCALERS, pa, status)
-
-
-async def served(live, name="hello"):
-    made = await live.until(resources.INGRESSES, name, lambda item: True)
-    await live.status(
-        resources.INGRESSES, made, {**SERVED, "observedGeneration": made["metadata"]["generation"]}
-    )
 
 
 async def test_a_service_becomes_ready_and_a_second_revision_takes_over(live):
@@ -93,24 +53,7 @@ async def test_a_second_look_writes_nothing(live):
     await up(live, "hello-00001")
     await served(live)
     await live.until(resources.KSERVICES, "hello", ready)
-    kinds = (
-        resources.KSERVICES,
-        resources.CONFIGURATIONS,
-        resources.ROUTES,
-        resources.REVISIONS,
-        resources.DEPLOYMENTS,
-        resources.POD_AUTOSCALERS,
-        resources.IMAGES,
-        resources.INGRESSES,
-    )
-
-    async def versions():
-        found = [item for kind in kinds for item in (await live.client.list(kind)).items]
-        return {item["metadata"]["uid"]: item["metadata"]["resourceVersion"] for item in found}
-
-    await live.settled()
-    before = await versions()
+    before = await settled_versions(live)
     for loop in live.serving.loops:
         loop.everything()
-    await live.settled()
-    assert await versions() == before
+    assert await settled_versions(live) == before
