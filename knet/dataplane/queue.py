@@ -22,8 +22,9 @@ from knet.dataplane.queue_drain import Lull
 from knet.dataplane.queue_http import Answer, Connection, Request
 from knet.dataplane.queue_probe import ready
 from knet.dataplane.queue_settings import CERTIFICATES, Settings, read
+from knet.dataplane.queue_spare import OPTIONS, Spare
 from knet.dataplane.queue_stats import PREFIX, Count, Sample, sample, stat, text
-from knet.envoy.process import Envoy, Options
+from knet.envoy.process import Envoy
 from knet.envoy.process_find import find_envoy
 from knet.errors import Diagnostic, KnetError
 from knet.scaling.stat import Stat, encode
@@ -41,12 +42,18 @@ _SHUTTING_DOWN = Answer(503, b"shutting down\n")
 class QueueProxy:
     """One queue-proxy. `run` ends when it has been told to and has drained."""
 
-    def __init__(self, settings: Settings, binary: Path, directory: Path) -> None:
-        """`directory` is for its sockets and Envoy's bootstrap; its path has to be short (108 bytes)."""
+    def __init__(self, settings: Settings, binary: Path, directory: Path, spare: Spare | None = None) -> None:
+        """`directory` is for its sockets and Envoy's bootstrap; its path has to be short (108 bytes).
+
+        `spare` is an Envoy in the same directory that runs already.
+        """
         self._settings = settings
         self._bootstrap = QueueBootstrap(settings, directory)
-        options = Options(concurrency=1, log_level="error", drain_seconds=1)
-        self._envoy = Envoy(binary, self._bootstrap, directory, options, self._envoy_ended)
+        self._spare = spare
+        if spare is None:
+            self._envoy = Envoy(binary, self._bootstrap, directory, OPTIONS, self._envoy_ended)
+        else:
+            self._envoy, spare.on_exit = spare.envoy, self._envoy_ended
         self._served = False
         self._failed: Diagnostic | None = None
         self._began = time.monotonic()
@@ -64,9 +71,12 @@ class QueueProxy:
 
         Raises OSError if a port of ours is taken, KnetError if Envoy ends before it has served.
         """
-        await self._envoy.start()
+        if self._spare is None:
+            await self._envoy.start()
         try:
             await self._listen()
+            if self._spare is not None:
+                self._spare.give(self._settings)
             async with asyncio.TaskGroup() as tasks:
                 reporting = tasks.create_task(self._report_on())
                 await self._ending.wait()
@@ -204,10 +214,9 @@ def run(environment: Mapping[str, str]) -> None:
 
     Raises KnetError for a wrong environment or no Envoy, OSError for a port that is taken.
     """
-    certificate = CERTIFICATES if Path(CERTIFICATES, "tls.crt").exists() else ""
-    settings = read(environment, certificate=certificate)
+    settings = read(environment, certificate=certificate())
     binary = find_envoy(environment)
-    directory = _directory()
+    directory = directory_of_ours()
     try:
         asyncio.run(_serve(QueueProxy(settings, binary, directory)))
     finally:
@@ -220,7 +229,12 @@ async def _serve(proxy: QueueProxy) -> None:
     await proxy.run()
 
 
-def _directory() -> Path:
+def certificate() -> str:
+    """Where Knative mounts the certificate of `system-internal-tls`, if it does."""
+    return CERTIFICATES if Path(CERTIFICATES, "tls.crt").exists() else ""
+
+
+def directory_of_ours() -> Path:
     """A directory of our own: in the current one (relative, as sockets have short paths), or in memory
     where the file system is read-only, as Knative has it. Raises OSError.
     """

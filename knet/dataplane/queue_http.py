@@ -13,15 +13,17 @@ from http import HTTPStatus
 
 import httptools
 
-_LIMIT = 64 * 1024
+_LIMIT = 1024 * 1024
+"""Bytes of one request: Envoy says at length what it knows when it asks for its configuration (77 kB)."""
 
 
 @dataclass(slots=True)
 class Request:
-    """What was asked, headers in lower case. Bodies are read and dropped."""
+    """What was asked, headers in lower case."""
 
     path: str = ""
     headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._request = Request()
         self._target = b""
+        self._parts: list[bytes] = []
         self._size = 0
         self._waiting: list[tuple[Request, bool]] = []
         self._task: asyncio.Task[None] | None = None
@@ -69,7 +72,7 @@ class Connection(asyncio.Protocol):
             self._say(Answer(400, b"bad request\n"), keep=False)
 
     def on_message_begin(self) -> None:
-        self._request, self._target = Request(), b""
+        self._request, self._target, self._parts = Request(), b"", []
 
     def on_url(self, url: bytes) -> None:
         self._target += url
@@ -77,8 +80,12 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._request.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
+    def on_body(self, data: bytes) -> None:
+        self._parts.append(data)
+
     def on_message_complete(self) -> None:
         self._size = 0
+        self._request.body = b"".join(self._parts)
         self._request.path = self._target.decode("latin-1").partition("?")[0]
         self._waiting.append((self._request, self._parser.should_keep_alive()))
         if self._task is None:

@@ -61,10 +61,17 @@ def queue_proxy() -> Command:
 
     Gateways here hear of a pod's end within milliseconds, so a drain need not wait for long.
     """
-    given = ["KNET_QUIET_SECONDS=1"]
-    with contextlib.suppress(KnetError):  # without an Envoy its log is the place to say so
-        given.append(f"ENVOY_BIN={find_envoy(os.environ)}")
+    given = [f"{name}={value}" for name, value in queue_environment().items()]
     return Command(("env", *given, sys.executable, "-I", "-m", "knet.dataplane.queue"))
+
+
+@functools.cache
+def queue_environment() -> Mapping[str, str]:
+    """What queue-proxies are told beside what their pods say."""
+    given = {"KNET_QUIET_SECONDS": "1"}
+    with contextlib.suppress(KnetError):  # without an Envoy its log is the place to say so
+        given["ENVOY_BIN"] = str(find_envoy(os.environ))
+    return given
 
 
 class BadImages(ValueError):

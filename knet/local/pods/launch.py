@@ -16,10 +16,11 @@ from knet.kube.resources import CONFIG_MAPS, SECRETS
 from knet.local.pods import bubblewrap, volumes
 from knet.local.pods.environment import Name, Sources, environment, expand, wanted
 from knet.local.pods.fields import ConfigError
-from knet.local.pods.images import BadImages, Command, Images
+from knet.local.pods.images import BadImages, Command, Images, queue_proxy
 from knet.local.pods.modes import BUBBLEWRAP_MEND, Modes
 from knet.local.pods.network import Place
 from knet.local.pods.process import Output, Process, Result, run, spawn
+from knet.local.pods.queues import Queues, Slot
 from knet.local.pods.spec import Container, Object
 
 _KINDS = {"ConfigMap": CONFIG_MAPS, "Secret": SECRETS}
@@ -49,9 +50,13 @@ class Launch:
     cwd: str
     mounts: tuple[volumes.Mount, ...]
     program: Path | None
+    slot: Slot | None = None
+    """A queue-proxy that waits for its pod."""
 
     def start(self, output: Output) -> Process:
         """The container's first process. Raises NotStarted."""
+        if self.slot is not None and self.slot.waits:
+            return self.slot.start(self.env, output)
         if not self.mounts:
             self._look(self.argv[0])
             return self._spawned(self.argv, output, ())
@@ -99,6 +104,7 @@ class Launcher:
     images: Images
     modes: Modes
     directory: Path
+    queues: Queues
     _written: dict[tuple[str, str], volumes.Files] = field(default_factory=dict)
 
     def home(self, uid: str) -> Path:
@@ -130,7 +136,9 @@ class Launcher:
         home.mkdir(parents=True, exist_ok=True)
         cwd = of.spec.get("workingDir") or image.directory or str(home)
         argv = tuple(expand(str(word), env) for word in words)
-        return Launch(argv, place.enter, env, cwd, found, self.modes.bubblewrap)
+        ours = image is queue_proxy() and argv == image.command and not found
+        slot = await self.queues.take(place) if ours else None
+        return Launch(argv, place.enter, env, cwd, found, self.modes.bubblewrap, slot)
 
     async def refresh(self, pod: Object, sources: Sources) -> None:
         """Brings volumes up to date with their ConfigMaps and Secrets. Raises Refused, and keeps the old."""

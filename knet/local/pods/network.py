@@ -16,7 +16,7 @@ import os
 import random
 import secrets
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -25,6 +25,7 @@ from knet.local.pods.process import Process, run, spawn
 from knet.local.pods.status import Sandbox
 
 _SECONDS = 10.0
+_AHEAD = 2
 _SIZE = 20
 """A node's prefix length: 4,093 pods."""
 _FORWARDING = "/proc/sys/net/ipv4/conf/{}/forwarding"
@@ -36,10 +37,11 @@ class NetworkError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A pod's sandbox and the words to put before a command that is to run in it."""
+    """A pod's sandbox, the words to put before a command that is to run in it, and its namespace's file."""
 
     sandbox: Sandbox
     enter: tuple[str, ...] = ()
+    namespace: str = ""
 
 
 class Network(Protocol):
@@ -101,8 +103,8 @@ class _Held:
 class Namespaces:
     """Pods have namespaces, joined to the host by a veth pair each; the host routes between them.
 
-    `host_ip` is the host's address for pods, there from `start` on. One namespace is always made
-    ahead, so that a pod that comes alone does not wait for it. The node's addresses are claimed by a
+    `host_ip` is the host's address for pods, there from `start` on. Some namespaces are always made
+    ahead, so that a pod that comes alone does not wait for one. The node's addresses are claimed by a
     socket, so that several knets on one machine keep apart.
     """
 
@@ -114,7 +116,9 @@ class Namespaces:
         self.host_ip = str(next(self._hosts))
         self._free: collections.deque[str] = collections.deque()
         self._held: dict[str, _Held] = {}
-        self._ahead: asyncio.Task[_Held] | None = None
+        self._ahead: collections.deque[asyncio.Task[_Held]] = collections.deque()
+        self.on_ahead: Callable[[Place], None] | None = None
+        """Hears of every place that is made before its pod."""
 
     async def start(self) -> None:
         """Makes the node's own end, which keeps `host_ip` alive. Raises NetworkError if this cannot be."""
@@ -122,19 +126,25 @@ class Namespaces:
 
     async def stop(self) -> None:
         """Lets all namespaces go."""
-        if self._ahead is not None:
+        for number, building in enumerate(self._ahead):
             with contextlib.suppress(NetworkError):
-                self._held[" ahead"] = await self._ahead
+                self._held[f" ahead {number}"] = await building
         await asyncio.gather(*(self.remove(uid) for uid in list(self._held)))
         self._claim.close()
 
     async def make(self, uid: str, ports: Sequence[int], kept: Mapping[int, int]) -> Place:
         del ports, kept  # every pod has all ports to itself
-        ready = self._ahead or asyncio.create_task(self._build())
-        self._ahead = asyncio.create_task(self._build())
-        self._ahead.add_done_callback(lambda done: done.cancelled() or done.exception())  # told by `make`
+        ready = self._ahead.popleft() if self._ahead else asyncio.create_task(self._build())
+        while len(self._ahead) < _AHEAD:
+            self._ahead.append(asyncio.create_task(self._build()))
+            self._ahead[-1].add_done_callback(self._built)
         self._held[uid] = held = await ready
         return held.place
+
+    def _built(self, done: asyncio.Task[_Held]) -> None:
+        """A namespace is there before its pod. What went wrong is told by `make`."""
+        if not done.cancelled() and not done.exception() and self.on_ahead is not None:
+            self.on_ahead(done.result().place)
 
     async def remove(self, uid: str) -> None:
         if uid in self._held:
@@ -146,8 +156,9 @@ class Namespaces:
         if not ip:
             raise NetworkError(f"all addresses of {self._subnet} are taken")
         holder, pipe = await self._hold()
-        inside = ("nsenter", f"--net=/proc/{holder.pid}/ns/net", "--")
-        held = _Held(holder, pipe, Place(Sandbox(ip, self.host_ip, {}), inside))
+        namespace = f"/proc/{holder.pid}/ns/net"
+        inside = ("nsenter", f"--net={namespace}", "--")
+        held = _Held(holder, pipe, Place(Sandbox(ip, self.host_ip, {}), inside, namespace))
         device = f"knet{secrets.token_hex(4)}"
         try:
             await self._ip((), _outside(device, holder.pid, self.host_ip, ip))

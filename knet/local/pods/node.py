@@ -29,6 +29,7 @@ from knet.local.pods.logs import LogError, Query, read
 from knet.local.pods.machine import Backoff
 from knet.local.pods.modes import Modes, probe
 from knet.local.pods.process import Process, spawn
+from knet.local.pods.queues import Queues
 from knet.local.pods.spec import Object, containers, grace, stamp
 from knet.local.pods.worker import Worker
 
@@ -89,6 +90,7 @@ class Node:
         self._reaper: tuple[Process, int] | None = None
         self._modes: Modes | None = None
         self._kit: Kit | None = None
+        self._queues: Queues | None = None
 
     @property
     def modes(self) -> Modes:
@@ -102,10 +104,13 @@ class Node:
         self._reaper = self._reaper_started()
         own = self._environment | {MARK: self.mark}
         self._modes = await probe(own, str(self._directory), host_network=self._options.host_network)
+        self._queues = Queues(self._environment, self.mark, self._directory / "queues")
+        if self._modes.namespaces:
+            self._modes.namespaces.on_ahead = self._queues.expect
         recorder = Recorder(self._client, self._options.name, time.time)
         self._kit = Kit(
             client=self._client,
-            launcher=Launcher(self._client, self._images, self._modes, self._directory),
+            launcher=Launcher(self._client, self._images, self._modes, self._directory, self._queues),
             handlers=self._handlers,
             recorder=recorder,
             backoff=self._options.backoff,
@@ -132,6 +137,8 @@ class Node:
         everyone = [*self._workers.values(), *self._leaving.values()]
         limit = self._options.shutdown
         await asyncio.gather(*(w.end(min(grace(w.pod), limit)) for w in everyone))
+        if self._queues:
+            await self._queues.stop()
         if self._modes and self._modes.namespaces:
             await self._modes.namespaces.stop()
         await self._handlers.close()

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 _CHUNK = 65536
 _KEPT = 10 * 1024  # of the output of `run`: as much as kubelet keeps of a probe's
@@ -19,10 +20,18 @@ Output = Callable[[str, bytes], None]
 """Hears ("stdout" or "stderr", what was written); b"" at the end of the stream."""
 
 
+class Child(Protocol):
+    """What is known of a child to whoever waits for it."""
+
+    @property
+    def pid(self) -> int: ...
+    def wait(self) -> int: ...
+
+
 class Process:
     """A child in a session of its own. Made by `spawn`."""
 
-    def __init__(self, child: subprocess.Popen[bytes], pipes: Mapping[str, int], output: Output) -> None:
+    def __init__(self, child: Child, pipes: Mapping[str, int], output: Output) -> None:
         self._child = child
         self._output = output
         self._pipes = dict(pipes)

@@ -115,6 +115,8 @@ class Worker:
                 self._problem = str(error)
                 self._kit.recorder.record(self.pod, "Warning", "FailedCreatePodSandBox", str(error))
             return False
+        if all(found["name"] != "queue-proxy" for found in self.pod["spec"]["containers"]):
+            self._kit.launcher.queues.forget(self._place)
         self._problem, self._sandbox = "", self._place.sandbox
         return True
 
@@ -200,6 +202,7 @@ class Worker:
         if place is not None:
             modes = self._kit.launcher.modes
             network: Network = modes.namespaces if place.enter and modes.namespaces else modes.ports
+            self._kit.launcher.queues.forget(place)
             await asyncio.to_thread(reaper.end, f"{self._kit.mark}{self.uid}")  # what left its session
             await network.remove(self.uid)
         if not keep and (terminating(self.pod) or self.gone):
