@@ -77,28 +77,35 @@ class Recorder:
     """Takes events at once and writes them from `run`."""
 
     def __init__(
-        self, client: Client, component: str, host: str = "", clock: Callable[[], float] = time.time
+        self,
+        client: Client,
+        component: str,
+        host: str = "",
+        clock: Callable[[], float] = time.time,
+        lag: float = 0.0,
     ) -> None:
+        """`lag` is for how many seconds an event waits, so that writing it is not in the way of what it tells."""
         self._client = client
         self._component = component
         self._host = host
         self._clock = clock
-        self._queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._lag = lag
+        self._queue: asyncio.Queue[tuple[float, dict[str, Any]]] = asyncio.Queue()
         self._counts: collections.OrderedDict[tuple[str, str], int] = collections.OrderedDict()
 
     def record(self, about: Object, kind: str, reason: str, message: str, path: str = "") -> None:
         """Notes that something happened to an object."""
-        self._queue.put_nowait(
-            event(
-                about, kind, reason, message,
-                component=self._component, host=self._host, now=self._clock(), path=path,
-            )
+        made = event(
+            about, kind, reason, message,
+            component=self._component, host=self._host, now=self._clock(), path=path,
         )  # fmt: skip
+        self._queue.put_nowait((time.monotonic() + self._lag, made))
 
     async def run(self) -> None:
         """Writes, for ever. An event that the API refuses is logged and let go, as kubelet does."""
         while True:
-            found = await self._queue.get()
+            due, found = await self._queue.get()
+            await asyncio.sleep(max(due - time.monotonic(), 0))
             try:
                 await self._write(found)
             except (ApiError, aiohttp.ClientError, TimeoutError) as error:

@@ -57,10 +57,11 @@ def updated(kind: Kind, new: Object, old: Object | None, manager: Manager, now: 
     A client may itself say who owns what, or, by one empty entry, that nobody does.
     """
     owners, schema, sub = _said(new, old), shapes.of(kind), manager[2]
-    have, had = fields.leaves(new, schema), fields.leaves(old, schema) if old else set()
+    now_there, was_there = fields.values(new, schema), fields.values(old, schema) if old else {}
+    have = set(now_there)
     if not sub and kind.has("status"):  # dropped on the way in
-        have = {path for path in have if path[0] != "f:status"} | (have & had)
-    changed = {p for p in have if p not in had or fields.get(new, p) != fields.get(old, p)}
+        have = {path for path in have if path[0] != "f:status" or path in was_there}
+    changed = {p for p in have if p not in was_there or now_there[p] != was_there[p]}
     for other in owners:
         owners[other] = {p for p in owners[other] if p in have and p not in changed}
     owners[manager] = owners.get(manager, set()) | changed

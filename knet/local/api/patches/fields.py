@@ -25,29 +25,50 @@ _NOT_OWNED = {
         )
     ),
 }  # fmt: skip
+_SCALARS = {str, int, bool, float, type(None)}
 
 
 def leaves(item: Any, schema: Schema) -> set[Path]:
     """Every field that an object sets, down to scalars, atomic lists and maps, and items of lists by key."""
-    return {p for p in _walk(item, (), schema) if not any(p[: len(no)] == no for no in _NOT_OWNED)}
+    return set(values(item, schema))
 
 
-def _walk(value: Any, at: Path, schema: Schema) -> Iterator[Path]:
-    if isinstance(value, Mapping) and value and not shapes.is_atomic(schema):
-        for name, inner in value.items():
-            yield from _walk(inner, (*at, f"f:{name}"), shapes.child(schema, name) or shapes.OPEN)
-    elif isinstance(value, list) and shapes.is_set(schema):
-        for inner in value:
-            yield (*at, f"v:{json.dumps(inner).decode()}")
-    elif isinstance(value, list) and value and (keys := shapes.keys(schema)):
-        each = shapes.item(schema)
-        for inner in value:
-            step = item_step(keys, inner)
-            yield (*at, step)
-            for name, deeper in inner.items():
-                yield from _walk(deeper, (*at, step, f"f:{name}"), shapes.child(each, name) or shapes.OPEN)
-    elif at:
-        yield at
+def values(item: Any, schema: Schema) -> dict[Path, Any]:
+    """The same with the fields' values: every write of every object comes by here, so one walk finds both."""
+    found: dict[Path, Any] = {}
+    _walk(item, (), schema, found)
+    return {p: v for p, v in found.items() if p[:1] not in _NOT_OWNED and p[:2] not in _NOT_OWNED}
+
+
+def _walk(value: Any, at: Path, schema: Schema, found: dict[Path, Any]) -> None:
+    if isinstance(value, dict):
+        if value and not shapes.is_atomic(schema):
+            _walk_fields(value, at, schema, found)
+            return
+    elif isinstance(value, list):
+        if shapes.is_set(schema):
+            for inner in value:
+                found[*at, f"v:{json.dumps(inner).decode()}"] = inner
+            return
+        if value and (keys := shapes.keys(schema)):
+            each = shapes.item(schema)
+            for inner in value:
+                here = (*at, item_step(keys, inner))
+                if here not in found:  # of two with one key the first counts
+                    found[here] = inner
+                    _walk_fields(inner, here, each, found)
+            return
+    if at:
+        found[at] = value
+
+
+def _walk_fields(value: Mapping[str, Any], at: Path, schema: Schema, found: dict[Path, Any]) -> None:
+    for name, inner in value.items():
+        here = (*at, "f:" + name)
+        if inner.__class__ in _SCALARS:
+            found[here] = inner
+        else:
+            _walk(inner, here, shapes.child(schema, name) or shapes.OPEN, found)
 
 
 def item_step(keys: tuple[str, ...], item: Mapping[str, Any]) -> str:
