@@ -30,12 +30,16 @@ def make_route(service: KService, meta: ObjectMeta | None = None) -> Route:
     )
 
 
-def make_configuration(service: KService, meta: ObjectMeta | None = None) -> Configuration:
-    """The Configuration, with the Service's template as it is."""
+def make_configuration(service: KService, before: ObjectMeta | None = None) -> Configuration:
+    """The Configuration, with the Service's template as it is.
+
+    `before` is its metadata as it stands: uid and generation are kept, and which Routes follow it.
+    """
     labels = {SERVICE_LABEL: service.metadata.name, keys.SERVICE_UID_LABEL: service.metadata.uid}
-    made = _meta(service, labels, meta)
+    made = _meta(service, labels, before)
     annotations = {k: v for k, v in made.annotations.items() if k not in keys.ROLLOUT_DURATION}
-    annotations[keys.ROUTES] = service.metadata.name
+    known = before.annotations.get(keys.ROUTES, "").split(",") if before else ()
+    annotations[keys.ROUTES] = ",".join(sorted({service.metadata.name, *known} - {""}))
     return Configuration(
         metadata=made.model_copy(update={"annotations": annotations}),
         spec=ConfigurationSpec(template=service.spec.template),

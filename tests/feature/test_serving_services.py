@@ -57,3 +57,32 @@ async def test_a_second_look_writes_nothing(live):
     for loop in live.serving.loops:
         loop.everything()
     assert await settled_versions(live) == before
+
+
+def state(item):
+    return item["metadata"]["labels"]["serving.knative.dev/routingState"]
+
+
+async def test_a_revision_that_no_route_names_any_more_is_in_reserve_and_may_be_collected(live):
+    await live.client.create(resources.KSERVICES, service())
+    await up(live, "hello-00001")
+    await served(live)
+    await live.until(resources.KSERVICES, "hello", ready)
+    change = {"spec": {"template": {"spec": {"containers": [{"image": "img:2"}]}}}}
+    await live.client.patch(resources.KSERVICES, "hello", change, "default")
+    await up(live, "hello-00002")
+    first = await live.until(resources.REVISIONS, "hello-00001", lambda item: state(item) == "reserve")
+    assert "serving.knative.dev/routes" not in first["metadata"]["annotations"]
+    second = await live.until(resources.REVISIONS, "hello-00002", lambda item: state(item) == "active")
+    assert second["metadata"]["annotations"]["serving.knative.dev/routes"] == "hello"
+    await live.until(
+        resources.POD_AUTOSCALERS,
+        "hello-00001",
+        lambda item: item["spec"].get("reachability") == "Unreachable",
+    )
+    gc = dict.fromkeys(("retain-since-create-time", "retain-since-last-active-time"), "disabled")
+    await live.configure(
+        "config-gc", **gc, **{"min-non-active-revisions": "0", "max-non-active-revisions": "0"}
+    )
+    await live.gone(resources.REVISIONS, "hello-00001")
+    assert state(await live.client.get(resources.REVISIONS, "hello-00002", "default")) == "active"

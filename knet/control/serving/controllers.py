@@ -9,6 +9,7 @@ from functools import cached_property
 from knet.control.serving.certificates import Certificates
 from knet.control.serving.configs import Configs
 from knet.control.serving.configurations import Configurations
+from knet.control.serving.labels import Labels
 from knet.control.serving.loop import Loop
 from knet.control.serving.mappings import DomainMappings
 from knet.control.serving.revisions import Revisions
@@ -68,6 +69,7 @@ class Serving:
             Services: lambda: Services(cluster),
             Configurations: lambda: Configurations(cluster),
             Revisions: lambda: Revisions(cluster, settings),
+            Labels: lambda: Labels(cluster, settings),
             Routes: lambda: Routes(cluster, settings),
             DomainMappings: lambda: DomainMappings(cluster, settings),
             Certificates: lambda: Certificates(cluster),
