@@ -168,14 +168,15 @@ def leads(endpoints: Object) -> list[tuple[str, int]]:
 
 
 @asynccontextmanager
-async def scaled_live(decider: Decider | None = None) -> AsyncIterator[Scaled]:
-    """Runs an API, Serving's controllers and the autoscaler's in one process."""
+async def scaled_live(decider: Decider | None = None, *, loops: bool = True) -> AsyncIterator[Scaled]:
+    """Runs an API, Serving's controllers and (`loops`) the autoscaler's in one process."""
     async with embedded() as api, api.client() as client:
         for definition in definitions():
             await client.apply(resources.CUSTOM_RESOURCE_DEFINITIONS, definition)
         await namespace(client, "knative-serving")
-        serving, autoscaler = Serving(client), Autoscaler(client, decider)
-        tasks = [asyncio.create_task(part.run()) for part in (serving, autoscaler)]
+        serving, autoscaler = Serving(client), Autoscaler(client, decider=decider)
+        parts = (serving, autoscaler) if loops else (serving,)
+        tasks = [asyncio.create_task(part.run()) for part in parts]
         live = Scaled(client, serving)
         live.autoscaler = autoscaler
         try:

@@ -27,6 +27,13 @@ def command() -> None:
     show_default=True,
     help="Where activators report.",
 )
+@click.option(
+    "--advertise",
+    metavar="HOST",
+    default="",
+    envvar="POD_IP",
+    help="The address by which other replicas reach this one.  [default: POD_IP, else that of --listen]",
+)
 @click.option("--identity", default=socket.gethostname, help="Of this replica.  [default: the host's name]")
 def run_command(**given: Any) -> None:
     """Scale the cluster's revisions, to zero and back.
@@ -34,6 +41,10 @@ def run_command(**given: Any) -> None:
     Asks the queue-proxies of every revision once a second, hears activators over a WebSocket, decides every two
     seconds (at once for a request that waits), and sets the replicas of Deployments. Annotations and
     config-autoscaler are Knative's.
+
+    Replicas share the revisions: each holds the Leases knative-serving/autoscaler-bucket-* of some, and sends on what
+    it hears of others. It answers /metrics (Prometheus), /healthz, and /scale/NAMESPACE/REVISION, which
+    `knet explain scale` prints.
 
     \b
     Example:
@@ -45,27 +56,34 @@ def run_command(**given: Any) -> None:
         running.run(_run(**given))
 
 
-async def _run(*, kubeconfig: Path | None, listen: str, identity: str) -> None:
+async def _run(*, kubeconfig: Path | None, listen: str, advertise: str, identity: str) -> None:
+    import aiohttp
+
+    from knet import checks
     from knet.cli.controller import address, connection
     from knet.control import notify
-    from knet.control.autoscaler.autoscaler import Autoscaler
+    from knet.control.autoscaler import process
+    from knet.errors import KnetError
     from knet.kube.client import Client
 
-    address(listen, "--listen")
+    def ready(port: int) -> None:
+        click.echo(f"knet: {identity} decides; it listens on port {port}")
+        notify.ready()
+
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    where = address(listen, "--listen")
     async with Client(await connection(kubeconfig)) as client:
-        autoscaler = Autoscaler(client)
-        running = asyncio.create_task(autoscaler.run())
+        running = asyncio.create_task(process.run(client, where, identity, advertise=advertise, ready=ready))
         waiting = asyncio.create_task(stop.wait())
         try:
-            await autoscaler.cluster.synced()
-            notify.ready()
-            click.echo(f"knet: this is {identity}")
             await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED)
             if running.done():
                 running.result()
+        except* aiohttp.ClientConnectionError as errors:
+            words = f"the cluster's API does not answer: {errors.exceptions[0]}"
+            raise KnetError(checks.NOT_RUNNING(words)) from errors
         finally:
             running.cancel()
             waiting.cancel()

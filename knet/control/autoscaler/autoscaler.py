@@ -8,7 +8,9 @@ from functools import cached_property
 
 from knet import checks
 from knet.control.autoscaler import podautoscalers, pods
-from knet.control.autoscaler.decisions import Decider, Hold
+from knet.control.autoscaler.buckets import Buckets
+from knet.control.autoscaler.decisions import Decider
+from knet.control.autoscaler.engine import Engine
 from knet.control.autoscaler.podautoscalers import PodAutoscalers, Settings
 from knet.control.serving.configs import Check, Configs
 from knet.control.serving.loop import Loop
@@ -16,6 +18,7 @@ from knet.errors import Diagnostic, ObjectRef
 from knet.kube import resources
 from knet.kube.client import Client
 from knet.kube.cluster import Cluster
+from knet.kube.sync import Key
 from knet.model import config_deployment
 from knet.model.network import SYSTEM_NAMESPACE
 from knet.serving.config_maps import AUTOSCALER, PARSERS
@@ -41,19 +44,33 @@ CHECKS = {name: _check(name) for name in (AUTOSCALER, config_deployment.NAME)}
 class Autoscaler:
     """Belongs to one event loop."""
 
-    def __init__(self, client: Client, decider: Decider | None = None) -> None:
-        """`decider` None: nothing is decided, revisions stay at their initial scale."""
+    def __init__(
+        self, client: Client, *, decider: Decider | None = None, buckets: Buckets | None = None
+    ) -> None:
+        """`decider` stands in for the engine; without `buckets` all revisions are this process's."""
         self.cluster = Cluster(client, (*podautoscalers.KINDS, pods.informer(client)))
         self.population = pods.Population()
         self.cluster.on(resources.PODS, self.population.change)
         self.configs = Configs(self.cluster, CHECKS)
         self.configs.on_change(self._reconfigured)
-        self._decider = decider or Hold()
+        self.engine = Engine(self.cluster, self.population)
+        self._decider: Decider = decider or self.engine
+        self._buckets = buckets
         self._settings: Settings | None = None
+        if buckets is not None:
+            buckets.on_change(self._divided)
 
     @cached_property
+    def podautoscalers(self) -> PodAutoscalers:
+        return PodAutoscalers(self.cluster, self.population, self._decider, self.settings, self.owns)
+
+    @property
     def loops(self) -> tuple[Loop, ...]:
-        return (PodAutoscalers(self.cluster, self.population, self._decider, self.settings),)
+        return (self.podautoscalers,)
+
+    def owns(self, key: Key) -> bool:
+        """Whether a revision is this process's to scale."""
+        return self._buckets is None or self._buckets.owns(key)
 
     def settings(self) -> Settings:
         """Those that count now."""
@@ -67,6 +84,14 @@ class Autoscaler:
 
     def _reconfigured(self) -> None:
         self._settings = None
+        self._everything()
+
+    def _divided(self) -> None:
+        """Buckets came or went: what is another's is let go, what is new is begun afresh."""
+        self.engine.forget_all(lambda key: not self.owns(key))
+        self._everything()
+
+    def _everything(self) -> None:
         for loop in self.loops:
             loop.everything()
 
@@ -78,3 +103,6 @@ class Autoscaler:
             await self.cluster.synced()
             for loop in loops:
                 group.create_task(loop.run())
+            group.create_task(self.engine.run())
+            if self._buckets is not None:
+                group.create_task(self._buckets.run())

@@ -20,10 +20,21 @@ from knet.kube.sync import Key
 from knet.model.autoscaling import PodAutoscaler, pod_autoscaler, serverless_service
 from knet.model.network import SYSTEM_NAMESPACE
 from knet.model.serving import REVISION_LABEL
+from knet.scaling.account import Outcome
 from knet.scaling.config import KPA_CLASS, Config
-from knet.scaling.scaler import Probe
+from knet.scaling.scaler import Probe, limits
 from knet.scaling.spec import PREFIX
-from knet.serving.podautoscaler import Around, Decision, asks, reconcile, spec_of
+from knet.serving.conditions import TRUE
+from knet.serving.podautoscaler import (
+    INITIALIZED,
+    Around,
+    Decision,
+    Made,
+    asks,
+    kpa,
+    reconcile,
+    spec_of,
+)
 from knet.serving.serverless import ACTIVATOR
 
 KINDS = (
@@ -63,6 +74,7 @@ class PodAutoscalers(Loop):
         self._decider = decider
         self._settings = settings
         self._owns = owns
+        self._outcomes: dict[Key, Outcome] = {}
         self._by_target = cluster.index(resources.POD_AUTOSCALERS, _target)
         super().__init__(cluster)
         self.owning(resources.SERVERLESS_SERVICES, resources.METRICS)
@@ -74,6 +86,11 @@ class PodAutoscalers(Loop):
     def _gone(self, key: Key, _: Object | None, new: Object | None) -> None:
         if new is None:
             self._decider.forget(key)
+            self._outcomes.pop(key, None)
+
+    def outcome(self, key: Key) -> Outcome | None:
+        """What came of the last decision about a revision."""
+        return self._outcomes.get(key)
 
     def _target_changed(self, key: Key, old: Object | None, new: Object | None) -> None:
         if old and new and old["spec"].get("replicas") == new["spec"].get("replicas"):
@@ -89,6 +106,7 @@ class PodAutoscalers(Loop):
         now = datetime.now(UTC).replace(microsecond=0)  # as exact as the times in conditions are
         found = await self._probe(pa) if asks(pa, around, now) else Probe.OK
         made = reconcile(pa, around, now, found)
+        self._outcomes[pa.key] = _outcome(pa, around, made)
         if made.metric is not None:
             await self.ensure(resources.METRICS, made.metric)
         if made.replicas is not None:
@@ -131,6 +149,19 @@ class PodAutoscalers(Loop):
             )
         except NotFound:
             return  # it is not made yet, or goes: whoever makes it says how many at first
+
+
+def _outcome(pa: PodAutoscaler, around: Around, made: Made) -> Outcome:
+    initialized = made.conditions.status(INITIALIZED) == TRUE
+    spec = made.sks["spec"]
+    return Outcome(
+        *limits(kpa(pa), around.config, initialized),
+        initialized,
+        around.replicas if made.replicas is None else made.replicas,
+        spec["mode"],
+        spec.get("numActivators", 0),
+        made.scale,
+    )
 
 
 def class_of(item: Object, config: Config) -> str:

@@ -1,0 +1,158 @@
+"""What the autoscaler hears and says: reports over WebSockets, decisions, metrics, health.
+
+A report about a revision that is another replica's is sent on to it, once; where nobody decides for it yet, it is let
+go: the next comes within a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import logging
+import weakref
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import aiohttp
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from knet.kube.sync import Key
+from knet.scaling.stat import Report, decode_reports, encode_reports
+from knet.text import json
+
+_log = logging.getLogger(__name__)
+
+_LARGEST = 16 << 20
+_PATIENCE_S = 2.0
+FORWARDED = "/forwarded"
+SCALE = "/scale/{namespace}/{name}"
+
+
+class Server:
+    """Belongs to one event loop. `holder` says where another replica decides for a revision (empty: here, or nobody
+    does); `hear` takes what is for us; `explain` gives what holds for a revision, or None; `metrics` the text.
+    """
+
+    def __init__(
+        self,
+        holder: Callable[[Key], str],
+        hear: Callable[[Iterable[Report]], None],
+        explain: Callable[[Key], Any],
+        metrics: Callable[[], str],
+    ) -> None:
+        self._holder = holder
+        self._hear = hear
+        self._explain = explain
+        self._metrics = metrics
+        self._sockets: weakref.WeakSet[web.WebSocketResponse] = weakref.WeakSet()
+        self._others: dict[str, asyncio.Task[aiohttp.ClientWebSocketResponse | None]] = {}
+        self._session: aiohttp.ClientSession | None = None
+        self._runner: web.AppRunner | None = None
+        self.counts: collections.Counter[str] = collections.Counter()
+
+    async def start(self, host: str, port: int) -> int:
+        """Listens; the port. Raises OSError."""
+        app = web.Application()
+        app.add_routes(
+            [
+                web.get("/metrics", self._say_metrics),
+                web.get("/healthz", self._say_health),
+                web.get(SCALE, self._say_scale),
+                web.get("/{anything:.*}", self._take),
+            ]
+        )
+        self._session = aiohttp.ClientSession()
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port, reuse_address=True)
+        await site.start()
+        found: int = self._runner.addresses[0][1]
+        return found
+
+    async def stop(self) -> None:
+        """Ends all connections: activators look for another replica, or for us again."""
+        for socket in list(self._sockets):
+            await socket.close(code=WSCloseCode.SERVICE_RESTART)
+        for task in self._others.values():
+            task.cancel()
+        await asyncio.gather(*self._others.values(), return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    @property
+    def connections(self) -> int:
+        return len(self._sockets)
+
+    async def _take(self, request: web.Request) -> web.StreamResponse:
+        if request.headers.get("upgrade", "").lower() != "websocket":
+            return web.Response(status=404, text="reports come over a WebSocket\n")
+        socket = web.WebSocketResponse(max_msg_size=_LARGEST, heartbeat=30)
+        await socket.prepare(request)
+        self._sockets.add(socket)
+        async for message in socket:
+            if message.type is WSMsgType.BINARY:
+                await self._frame(message.data, forwarded=request.path == FORWARDED)
+            else:
+                self.counts["refused"] += 1
+        return socket
+
+    async def _frame(self, data: bytes, *, forwarded: bool) -> None:
+        try:
+            reports = decode_reports(data)
+        except ValueError as error:
+            self.counts["refused"] += 1
+            _log.warning("a frame that is no report: %s", error)
+            return
+        self.counts["received"] += len(reports)
+        elsewhere: dict[str, list[Report]] = {}
+        mine: list[Report] = []
+        for report in reports:
+            where = "" if forwarded else self._holder((report.namespace, report.revision))
+            (elsewhere.setdefault(where, []) if where else mine).append(report)
+        if mine:
+            self._hear(mine)
+        for where, found in elsewhere.items():
+            await self._send_on(where, found)
+
+    async def _send_on(self, where: str, reports: list[Report]) -> None:
+        """Sends reports to another replica; what does not get there is let go and counted."""
+        task = self._others.get(where)
+        if task is None:
+            task = self._others[where] = asyncio.create_task(self._connect(where))
+        socket = await asyncio.shield(task)
+        try:
+            if socket is None:
+                raise ConnectionResetError("it cannot be reached")
+            await socket.send_bytes(encode_reports(reports))
+            self.counts["forwarded"] += len(reports)
+        except (OSError, aiohttp.ClientError) as error:
+            self.counts["lost"] += len(reports)
+            self._others.pop(where, None)
+            _log.info("reports for %s: %s", where, error)
+
+    async def _connect(self, where: str) -> aiohttp.ClientWebSocketResponse | None:
+        assert self._session is not None
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                return await self._session.ws_connect(f"ws://{where}{FORWARDED}", autoclose=True)
+        except (OSError, aiohttp.ClientError, TimeoutError) as error:
+            _log.info("autoscaler %s: %s", where, error or type(error).__name__)
+            return None
+
+    async def _say_scale(self, request: web.Request) -> web.Response:
+        key = request.match_info["namespace"], request.match_info["name"]
+        found = self._explain(key)
+        if found is None:
+            where = self._holder(key)
+            if where:
+                raise web.HTTPTemporaryRedirect(f"http://{where}/scale/{key[0]}/{key[1]}")
+            raise web.HTTPNotFound(text=f"nobody scales {key[0]}/{key[1]} here\n")
+        return web.Response(body=json.dumps(found), content_type="application/json")
+
+    async def _say_metrics(self, _: web.Request) -> web.Response:
+        return web.Response(text=self._metrics(), headers={"Content-Type": "text/plain; version=0.0.4"})
+
+    async def _say_health(self, _: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
