@@ -7,10 +7,8 @@ the traffic block is seen to say so, and until then it is written again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from knet.rollout.commands import Command, obey
 from knet.rollout.criteria import Outcome, Verdict
 from knet.rollout.plan import Hook, Plan
 from knet.rollout.state import Phase, State
@@ -35,12 +33,12 @@ class Observation:
     """What is seen.
 
     `share` is the canary's in the traffic block, None where the block is none of ours: `foreign` then says who
-    changed it and how. `tagged`: the canary's tag, where the plan has one, stands in it. `served`: the gateway serves the block as it is written. `created`: the canary revision is
+    changed it and how. `exact`: it stands in every entry as the state wants it, tags included. `served`: the gateway serves the block as it is written. `created`: the canary revision is
     ready. `capacity`: the largest share that its pods can carry now. `failed`: why it cannot run at all.
     """
 
     share: int | None
-    tagged: bool = True
+    exact: bool = True
     served: bool = True
     foreign: str = ""
     created: bool = True
@@ -67,36 +65,31 @@ def begin(stable: str, canary: str, now: float) -> State:
     return State(stable, canary, seen=now, message=f"{canary} is to take over from {stable}")
 
 
-def decide(
-    plan: Plan, state: State, seen: Observation, now: float, commands: Sequence[Command] = ()
-) -> Decision:
-    """One look. Commands of people come first; what they cannot do raises commands.Refused."""
+def decide(plan: Plan, state: State, seen: Observation, now: float) -> Decision:
+    """One look. What people have said comes before it (`commands.obey`)."""
     dt = now - state.seen
     steady = 0.0 <= dt <= LONGEST_TICK
     state = replace(state, seen=now)
-    for command in commands:
-        state = obey(plan, state, command, seen.share)
     if state.phase is Phase.STOPPED:
         return Decision(state)
     if state.ended:
         return _written(state, seen)
     found = _noticed(plan, state, seen)
     if found is not None:
-        return _written(found, seen)
+        return _ending(found)
     if not state.settled:
-        if seen.share != state.weight or not (seen.tagged and seen.served):
+        if seen.share != state.weight or not (seen.exact and seen.served):
             return _written(state, seen)
         state = replace(state, settled=True, elapsed=0.0, starved=0.0)
-        return _prepared(plan, _advanced(plan, state, seen, now, steady=steady))
+        return _prepared(plan, _advanced(plan, state, seen, now, steady=steady), seen)
     counts = steady and state.phase is Phase.PROGRESSING and not state.paused
     if counts:
         state = replace(state, elapsed=state.elapsed + dt, total=state.total + dt)
     if plan.max_duration is not None and state.total > plan.max_duration and state.phase in _JUDGED:
-        state = fail(
-            plan, state, "TooLong", f"it has run for {state.total:.0f} s of {plan.max_duration:.0f} s"
-        )
-        return _written(state, seen)
-    return _prepared(plan, _advanced(plan, state, seen, now, steady=steady, dt=dt if counts else 0.0))
+        told = f"it has run for {state.total:.0f} s of {plan.max_duration:.0f} s"
+        return _ending(fail(plan, state, "TooLong", told))
+    made = _advanced(plan, state, seen, now, steady=steady, dt=dt if counts else 0.0)
+    return _prepared(plan, made, seen)
 
 
 _JUDGED = (Phase.WAITING, Phase.PROGRESSING, Phase.PAUSED)
@@ -131,11 +124,16 @@ def _noticed(plan: Plan, state: State, seen: Observation) -> State | None:
     return None
 
 
+def _ending(state: State) -> Decision:
+    """What is written when it ends here: the block as the end wants it, whatever stands there."""
+    return Decision(state, write=state.weight if state.ended else None, prepare=state.weight)
+
+
 def _written(state: State, seen: Observation) -> Decision:
     """With what is not written yet."""
-    if state.settled or state.phase in (Phase.STOPPED, Phase.HELD):
+    if state.settled or state.phase is Phase.HELD:
         return Decision(state)
-    if seen.share == state.weight and not seen.foreign and (seen.tagged or state.ended):
+    if seen.share == state.weight and seen.exact:
         return Decision(replace(state, settled=state.ended), prepare=state.weight)
     if state.weight > (seen.share or 0) and state.weight > seen.capacity:
         told = f"{state.canary} has not the pods for {state.weight} % yet"
@@ -200,7 +198,7 @@ def _starving(plan: Plan, state: State, found: Verdict | None, dt: float) -> Sta
 def _next(plan: Plan, state: State, seen: Observation, now: float) -> Decision:
     if state.step == len(plan.steps) - 1:
         told = f"{state.canary} has all traffic"
-        return Decision(state.to(Phase.SUCCEEDED, "Promoted", told))
+        return _ending(replace(state, settled=False).to(Phase.SUCCEEDED, "Promoted", told))
     i = state.step + 1
     wanted = plan.steps[i].weight
     if not is_open(plan.windows, now):
@@ -225,11 +223,14 @@ def _unasked(plan: Plan, state: State, when: str, step: int) -> tuple[str, Hook]
     return None
 
 
-def _prepared(plan: Plan, made: Decision) -> Decision:
-    """With the pods of the weight in force, at the least, and those of the next step once there is nothing before it."""
+def _prepared(plan: Plan, made: Decision, seen: Observation) -> Decision:
+    """With the pods of the weight in force, at the least, and those of the next step once nothing else is before it;
+    and with the block written again where it is not as it should be in more than shares.
+    """
     state = made.state
-    if state.ended:
-        return made if state.settled else replace(made, write=state.weight)
+    if state.ended or state.phase is Phase.HELD:
+        return made
     upcoming = plan.steps[state.step + 1].weight if state.step + 1 < len(plan.steps) else 100
     wanted = upcoming if state.reason in ("Scaling", "Hook", "RevisionNotReady") else state.weight
-    return replace(made, prepare=max(made.prepare, wanted, state.weight))
+    write = state.weight if made.write is None and not seen.exact else made.write
+    return replace(made, write=write, prepare=max(made.prepare, wanted, state.weight))

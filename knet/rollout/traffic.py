@@ -8,25 +8,38 @@ from typing import Any
 from knet.serving.shares import Target
 
 
-def block(now: Sequence[Target], stable: str, canary: str, weight: int, tag: str = "") -> tuple[Target, ...]:
-    """The block that gives `canary` `weight` percent and `stable` the rest.
+def block(
+    now: Sequence[Target], stable: str, canary: str, weight: int, tag: str = "", *, ended: bool = False
+) -> tuple[Target, ...]:
+    """The block that gives `canary` `weight` percent and `stable` the rest; the sum is 100.
 
-    Tags that are not ours stay where they are, without a share, but for those of the stable revision and the
-    canary, which are shares and tags in one. The sum is 100.
+    While the rollout goes on the canary stands in it even without a share, with its tag if there is one: so it is
+    reachable and can have pods before its first request. Tags of others stay where they are, on the entry of their
+    revision, or on one without a share.
     """
     kept = [t for t in now if t.tag and t.tag != tag]
-    shares = {stable: 100 - weight, canary: weight} if canary != stable else {stable: 100}
+    shares = {stable: 100 - weight, canary: weight} if canary not in ("", stable) else {stable: 100}
     made: list[Target] = []
     for name, percent in shares.items():
-        mark = tag if name == canary and tag and (weight < 100 or percent) else ""
+        ours = name == canary and not ended
+        mark = tag if ours else ""
         if not mark:
             held = next((t for t in kept if t.revision == name), None)
             if held is not None:
                 kept.remove(held)
                 mark = held.tag
-        if percent or mark:
+        if percent or mark or ours:
             made.append(Target(name, percent, mark))
     return (*made, *(Target(t.revision, 0, t.tag) for t in kept))
+
+
+def same(one: Iterable[Target], other: Iterable[Target]) -> bool:
+    """Whether two blocks say the same, in whatever order."""
+    return _said(one) == _said(other)
+
+
+def _said(targets: Iterable[Target]) -> list[tuple[str, int, str]]:
+    return sorted((t.revision, t.percent, t.tag) for t in targets)
 
 
 def share(now: Iterable[Target], stable: str, canary: str) -> int | None:

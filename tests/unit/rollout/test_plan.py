@@ -77,9 +77,10 @@ def test_blocks_are_whole_and_can_be_read_again(now, weight, tag):
     assert {t.tag for t in now if t.tag and t.tag != tag} <= {t.tag for t in made}
     if tag:
         assert [t.revision for t in made if t.tag == tag] == ["hello-00002"]
-    assert traffic.block(made, "hello-00001", "hello-00002", weight, tag) == tuple(
-        Target(t.revision, t.percent, t.tag) for t in made
-    )
+    assert traffic.same(traffic.block(made, "hello-00001", "hello-00002", weight, tag), made)
+    assert "hello-00002" in {t.revision for t in made}
+    ended = traffic.block(made, "hello-00001", "hello-00002", 0, tag, ended=True)
+    assert tag not in {t.tag for t in ended if t.tag}
 
 
 def test_shares_of_others_are_seen():
