@@ -6,15 +6,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from knet.model import domainmapping, kingress, serving, validation
+from knet.model import canary, domainmapping, kingress, serving, validation
 from knet.model.domainmapping import DomainMapping
 from knet.model.serving_faults import text
 from knet.model.serving_updates import changes
 from knet.model.serving_validation import DEFAULTS, Rules, validate
+from knet.rollout.plan import BadPlan
+from knet.rollout.spec import plan_of
 
 Object = dict[str, Any]
 
 INGRESSES = "ingresses.networking.internal.knative.dev"
+CANARIES = "canaries.knet.dev"
 SERVING = {
     f"{plural}.serving.knative.dev"
     for plural in ("services", "routes", "configurations", "revisions", "domainmappings")
@@ -28,6 +31,8 @@ def refusal(collection: str, new: Object, old: Object | None, rules: Rules = DEF
     """
     if collection == INGRESSES:
         return _ingress(new)
+    if collection == CANARIES:
+        return _canary(new)
     if collection not in SERVING:
         return ""
     parse = domainmapping.parse if collection.startswith("domainmappings") else serving.parse
@@ -51,6 +56,16 @@ def _ingress(new: Object) -> str:
     except ValidationError as error:
         return _shape(error)
     return "\n".join(f"{message}: {field}" for message, field in validation.validate(typed))
+
+
+def _canary(new: Object) -> str:
+    try:
+        plan_of(canary.parse(_without_status(new)).spec)
+    except ValidationError as error:
+        return _shape(error)
+    except BadPlan as error:
+        return f"{error.message}: {error.field}"
+    return ""
 
 
 def _shape(error: ValidationError) -> str:

@@ -47,10 +47,10 @@ class ClientTls:
 class Bootstrap:
     """What a gateway needs to know before it has heard from the control plane.
 
-    `admin` must not be reachable from outside: it can end the process. `excluded_stats` are
-    substrings of stats that are not kept; by default those of every RouteConfiguration and of every
-    Service's cluster (their names have a slash): 10,000 KIngresses load in 4.6 s instead of 7.5 s and take
-    220 MB less. Without the slash Envoy counts by cluster.
+    `admin` must not be reachable from outside: it can end the process. `stats` are regular expressions of
+    the stats that are kept: by default all but those of RouteConfigurations and of Services' clusters (their
+    names have a slash; without them 10,000 KIngresses load in 4.6 s instead of 7.5 s and take 220 MB less),
+    and of these what canaries are judged by, which Envoy makes with a cluster's first request.
     """
 
     node_id: str
@@ -58,7 +58,10 @@ class Bootstrap:
     admin: Address = Tcp("127.0.0.1", 0)
     cluster: str = "knet"
     tls: ClientTls | None = None
-    excluded_stats: tuple[str, ...] = (".rds.", ".scoped_rds.", "/")
+    stats: tuple[str, ...] = (
+        r"[^/]*",
+        r"cluster\.[^.]*/[^.]*\.upstream_rq_(completed|5xx|time)",
+    )
 
     def data(self) -> dict[str, Any]:
         """The bootstrap as plain data."""
@@ -82,7 +85,7 @@ class Bootstrap:
             "stats_flush_on_admin": True,
             "stats_config": {
                 "stats_matcher": {
-                    "exclusion_list": {"patterns": [{"contains": part} for part in self.excluded_stats]}
+                    "inclusion_list": {"patterns": [{"safe_regex": {"regex": one}} for one in self.stats]}
                 }
             },
         }

@@ -64,6 +64,7 @@ SERVERLESS_SERVICES = Resource(_NETWORKING, "v1alpha1", "serverlessservices", "S
 POD_AUTOSCALERS = Resource(_AUTOSCALING, "v1alpha1", "podautoscalers", "PodAutoscaler")
 METRICS = Resource(_AUTOSCALING, "v1alpha1", "metrics", "Metric")
 IMAGES = Resource("caching.internal.knative.dev", "v1alpha1", "images", "Image")
+CANARIES = Resource("knet.dev", "v1alpha1", "canaries", "Canary")
 HORIZONTAL_POD_AUTOSCALERS = Resource(
     "autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler"
 )

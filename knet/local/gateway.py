@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from knet import checks
 from knet.backends.kourier.settings import Ports, Settings
 from knet.control.ingress import IngressController
-from knet.envoy.bootstrap import Bootstrap, Tcp, Unix
+from knet.envoy.bootstrap import Address, Bootstrap, Tcp, Unix
 from knet.envoy.process import Envoy, Options
 from knet.envoy.process_find import find_envoy
 from knet.envoy.status import label
@@ -125,6 +125,15 @@ async def envoy(
 def admin(folder: Path) -> Unix:
     """Where Envoy's admin interface is."""
     return Unix(folder / "admin.sock")
+
+
+def admins(folder: Path) -> Callable[[], Awaitable[Sequence[Address]]]:
+    """Where the admin interfaces of all Envoys of the gateway are: it has one."""
+
+    async def found() -> Sequence[Address]:
+        return (admin(folder),)
+
+    return found
 
 
 async def serving(ingresses: IngressController, died: asyncio.Future[Diagnostic], log: Path) -> None:

@@ -19,6 +19,8 @@ from typing import Any
 from knet import checks
 from knet.backends.kourier import backend
 from knet.backends.kourier.settings import Ports
+from knet.control.canary.gateway import GatewayStatistics
+from knet.control.canary.loop import Canaries
 from knet.control.ingress import IngressController
 from knet.control.ingress_status import Balancers
 from knet.control.plane import Plane
@@ -242,6 +244,7 @@ async def _controllers(
         Collector(client).run(),
         ingresses.run(),
         Serving(client).run(),
+        Canaries(client, GatewayStatistics(gateway.admins(log.parent))).run(),
     )
     tasks = [asyncio.create_task(loop) for loop in loops]
     stack.push_async_callback(_cancel, tasks)

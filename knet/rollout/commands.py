@@ -87,7 +87,9 @@ def _resumed(plan: Plan, state: State, share: int | None, by: str) -> State:
             elapsed=0.0,
             starved=0.0,
         )
-    elif state.phase is not Phase.HELD and not state.paused:
+    elif state.phase is Phase.HELD:
+        state = replace(state, epoch=state.epoch + 1, total=0.0, starved=0.0)
+    elif not state.paused:
         raise Refused("the rollout is not paused", "knet canary step goes on at once")
     return replace(state, paused=False).to(Phase.PROGRESSING, "Resumed", f"resumed{by} at {state.weight} %")
 

@@ -32,15 +32,15 @@ class HookAnswer:
 class Observation:
     """What is seen.
 
-    `share` is the canary's in the traffic block, None where the block is none of ours: `foreign` then says who
-    changed it and how. `exact`: it stands in every entry as the state wants it, tags included. `served`: the gateway serves the block as it is written. `created`: the canary revision is
+    `share` is the canary's in the traffic block, None where others have some too; `by` says who wrote the
+    block, and what. `exact`: it stands in every entry as the state wants it, tags included. `served`: the gateway serves the block as it is written. `created`: the canary revision is
     ready. `capacity`: the largest share that its pods can carry now. `failed`: why it cannot run at all.
     """
 
     share: int | None
     exact: bool = True
     served: bool = True
-    foreign: str = ""
+    by: str = ""
     created: bool = True
     capacity: int = 100
     failed: str = ""
@@ -62,7 +62,7 @@ class Decision:
 
 def begin(stable: str, canary: str, now: float) -> State:
     """A rollout that has done nothing yet."""
-    return State(stable, canary, seen=now, message=f"{canary} is to take over from {stable}")
+    return State(stable, canary, seen=now, started=now, message=f"{canary} is to take over from {stable}")
 
 
 def decide(plan: Plan, state: State, seen: Observation, now: float) -> Decision:
@@ -110,8 +110,8 @@ def back(state: State, reason: str, message: str) -> State:
 def _noticed(plan: Plan, state: State, seen: Observation) -> State | None:
     """What ends or stops a rollout whatever it was about to do."""
     ours = {state.weight} if state.settled else {state.weight, state.before}
-    if seen.foreign or seen.share not in ours:
-        said = seen.foreign or f"the canary has {seen.share} %, not {state.weight} %"
+    if seen.share not in ours:
+        said = seen.by or f"the canary has {seen.share} %, not {state.weight} %"
         return state.to(Phase.STOPPED, "ChangedByOthers", said)
     if state.phase not in _JUDGED:
         return None

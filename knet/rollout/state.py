@@ -31,7 +31,8 @@ class State:
     `before` is the weight before it. `elapsed` are the seconds that count for the step, `total` for the
     rollout, `starved` those that the step has waited for traffic; `seen` is the clock when last looked at.
     `approved` is the last step that somebody has let go on, `skipped` the last one whose pause and analysis
-    somebody has overruled. `done` are the hooks that have answered.
+    somebody has overruled. `done` are the hooks that have answered. It began at `started`; `epoch` counts how often
+    somebody has let it go on after a failure: what was seen before counts no more.
     """
 
     stable: str
@@ -45,6 +46,8 @@ class State:
     total: float = 0.0
     starved: float = 0.0
     seen: float = 0.0
+    started: float = 0.0
+    epoch: int = 0
     approved: int = -1
     skipped: int = -1
     paused: bool = False

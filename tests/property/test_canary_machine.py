@@ -165,7 +165,7 @@ def test_whatever_dies_where_the_same_weights_follow(plan, deaths):
     assert set(broken.calls) == set(whole.calls)
 
 
-@given(plans(), st.integers(0, 60), st.sampled_from(["foreign", "share"]))
+@given(plans(), st.integers(0, 60), st.sampled_from(["", "kubectl"]))
 def test_a_change_by_others_stops_it_for_good(plan, looks, how):
     shell = Shell(plan)
     for _ in range(looks):
@@ -177,7 +177,7 @@ def test_a_change_by_others_stops_it_for_good(plan, looks, how):
     held = shell.block
     for _ in range(5):
         shell.now += 5.0
-        shell.look(Observation(0, foreign="kubectl changed it" if how == "foreign" else "", verdict=GOOD))
+        shell.look(Observation(0, by=how, verdict=GOOD))
         assert shell.state.phase is Phase.STOPPED
         assert shell.block == held
     shell.look(Observation(0, verdict=GOOD), [Command("resume")])

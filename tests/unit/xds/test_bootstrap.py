@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import json
 from pathlib import Path
 
@@ -31,8 +32,19 @@ def test_stats_that_20000_clusters_can_bear():
     made = parsed(Bootstrap("n1", XDS))
     assert made.deferred_stat_options.enable_deferred_creation_stats
     assert made.stats_flush_on_admin
-    patterns = made.stats_config.stats_matcher.exclusion_list.patterns
-    assert [p.contains for p in patterns] == [".rds.", ".scoped_rds.", "/"]
+    patterns = made.stats_config.stats_matcher.inclusion_list.patterns
+
+    def kept(name: str) -> bool:
+        return any(re.fullmatch(p.safe_regex.regex, name) for p in patterns)
+
+    assert kept("http.ingress_http.downstream_rq_active")
+    assert kept("cluster.xds.upstream_cx_active")
+    assert not kept("http.ingress_http.rds.default/hello.update_success")
+    assert not kept("cluster.default/hello-00001.upstream_cx_active")
+    assert not kept("cluster.default/hello-00001.external.upstream_rq_completed")
+    for what in ("completed", "5xx", "time"):
+        assert kept(f"cluster.default/hello-00001.upstream_rq_{what}")
+        assert kept(f"cluster.default/hello-00001:8080/plain.upstream_rq_{what}")
 
 
 def test_admin_is_on_loopback_unless_it_is_a_file():

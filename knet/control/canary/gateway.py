@@ -1,0 +1,42 @@
+"""Statistics of knet's own gateway: every Envoy of it is asked over its admin interface, and the counts added."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from knet.control.canary.statistics import StatisticsError
+from knet.envoy import process_admin
+from knet.envoy.bootstrap import Address
+from knet.envoy.requests import parse, path
+from knet.rollout.counts import Counts, total
+
+Addresses = Callable[[], Awaitable[Sequence[Address]]]
+_PATIENCE_S = 5.0
+
+
+class GatewayStatistics:
+    """`addresses` gives where the admin interfaces are now."""
+
+    def __init__(self, addresses: Addresses) -> None:
+        self._addresses = addresses
+
+    async def read(self, namespace: str, revisions: Sequence[str]) -> Mapping[str, Counts]:
+        """All of them have to answer: a part of the truth would look like counters that began anew."""
+        places = await self._addresses()
+        if not places:
+            raise StatisticsError("no gateway is there to ask how requests fare")
+        asked = (self._ask(place, namespace, revisions) for place in places)
+        parts = await asyncio.gather(*asked)
+        return {name: total(p[name] for p in parts if name in p) for name in revisions}
+
+    async def _ask(self, place: Address, namespace: str, revisions: Sequence[str]) -> Mapping[str, Counts]:
+        try:
+            wanted = path(namespace, revisions)
+            status, text = await asyncio.wait_for(process_admin.request(place, wanted), _PATIENCE_S)
+            if status != 200:
+                raise StatisticsError(f"the gateway at {place} answered {status}")
+            return parse(text, namespace)
+        except (OSError, TimeoutError, ValueError) as error:
+            said = str(error) or type(error).__name__
+            raise StatisticsError(f"the gateway does not tell how requests fare: {said}") from error
