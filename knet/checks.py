@@ -94,6 +94,14 @@ CHILD_FAILED = Check("KNET364", "a process beside the cluster does not run", E)
 # 37x: the data path in a pod
 QUEUE_SETTINGS = Check("KNET370", "queue-proxy's environment is wrong", E)
 
+# 38x: an installation on a cluster
+BAD_VALUES = Check("KNET380", "values of an installation are wrong", E)
+INSTALL_REFUSED = Check("KNET381", "this cluster cannot take the installation", E)
+NOT_READY = Check("KNET382", "what was installed is not ready", E)
+NOT_INSTALLED = Check("KNET383", "knet is not installed on this cluster", E)
+CLUSTER_REFUSES = Check("KNET384", "the cluster refuses a request", E)
+USER_OBJECTS = Check("KNET385", "objects of users would be deleted", E)
+
 # 4xx: advice
 SHIFT_TOO_FAR = Check("KNET451", "traffic moves too far in one change", E)
 FORBIDDEN_CHANGE = Check("KNET452", "a kind of change that is forbidden here", E)

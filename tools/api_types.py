@@ -27,6 +27,7 @@ KINDS = {
     "coordination.v1": "Lease",
     "discovery.v1": "EndpointSlice",
     "events.v1": "Event",
+    "networking.v1": "NetworkPolicy",
     "policy.v1": "PodDisruptionBudget Eviction",
     "rbac.v1": "Role RoleBinding ClusterRole ClusterRoleBinding",
     "admissionregistration.v1": "MutatingWebhookConfiguration ValidatingWebhookConfiguration",

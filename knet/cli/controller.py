@@ -47,6 +47,11 @@ def command() -> None:
     show_default=True,
     help="All of Serving, or KIngresses only (Serving itself is somebody else's, e.g. Knative's own).",
 )
+@click.option(
+    "--webhook-static",
+    is_flag=True,
+    help="The webhook configurations are there (knet install): only whom to trust is filled in.",
+)
 @click.option("--identity", default=lambda: f"{socket.gethostname()}-{os.getpid()}", help="Of this replica.")
 def run_command(**given: Any) -> None:
     """Reconcile Knative's objects, and serve the cluster's KIngresses of kourier's class over xDS.
@@ -73,6 +78,7 @@ async def _run(
     health: str,
     webhook_host: str,
     webhook_port: int,
+    webhook_static: bool,
     identity: str,
     mode: str,
 ) -> None:
@@ -119,7 +125,7 @@ async def _run(
         webhook = None
         if webhook_host:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="knet-webhook-")))
-            webhook = Webhook(webhook_host, webhook_port, folder)
+            webhook = Webhook(webhook_host, webhook_port, folder, static=webhook_static)
         election = Election(client, "knet", SYSTEM_NAMESPACE, identity)
         click.echo(f"knet: xDS on port {port}; this is {identity}")
 

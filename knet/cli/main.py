@@ -30,13 +30,16 @@ COMMANDS = {
     "get": "List objects of the embedded cluster, for those without kubectl.",
     "delete": "Delete objects of the embedded cluster, for those without kubectl.",
     "image": "Say which command runs for an image name.",
+    "install": "Install knet on a cluster with a gateway of your choice, or upgrade it.",
+    "manifests": "Print what install applies, for Git.",
+    "uninstall": "Take knet off a cluster; nothing stays.",
     "controller": "Run knet's controllers against a real cluster.",
     "autoscaler": "Run the autoscaler: revisions to zero and back.",
     "backends": "List the gateways that are installed and what they can express.",
     "completion": "Print the completion script of bash, zsh or fish.",
 }
 
-HIDDEN = ("queue-proxy",)
+HIDDEN = ("queue-proxy", "envoy-drain")
 """Commands for pods, not for people."""
 
 EXAMPLES = """\b

@@ -17,31 +17,29 @@ from typing import Any
 import kopf
 
 from knet.control.admission import refusal
+from knet.control.operator_kinds import CONFIGURATION, KINDS
+from knet.control.webhook_bundle import Bundles
 from knet.control.webhook_certificate import keep
 from knet.kube.client import Client
 from knet.kube.lease import Election
+from knet.kube.resources import VALIDATING_WEBHOOKS
 
-CONFIGURATION = "validation.webhook.knet.dev"
-"""The name of the ValidatingWebhookConfiguration that kopf keeps."""
-
-KINDS = (
-    ("networking.internal.knative.dev", "v1alpha1", "ingresses"),
-    ("serving.knative.dev", "v1", "services"),
-    ("serving.knative.dev", "v1", "configurations"),
-    ("serving.knative.dev", "v1", "revisions"),
-    ("serving.knative.dev", "v1", "routes"),
-    ("serving.knative.dev", "v1beta1", "domainmappings"),
-)
+STATIC = ((VALIDATING_WEBHOOKS, CONFIGURATION),)
+"""The configurations that `knet install` makes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Where the API server reaches us: `host` names us in the certificate; `folder` holds certificate and key."""
+    """Where the API server reaches us: `host` names us in the certificate; `folder` holds certificate and key.
+
+    `static`: the configuration is there already (`knet install`), with all but whom to trust; else kopf keeps one.
+    """
 
     host: str
     port: int
     folder: Path
     address: str = "0.0.0.0"  # noqa: S104 - the API server comes from elsewhere; TLS, and no secrets
+    static: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +66,9 @@ class Operator:
                 hook = self.webhook
                 renewing = await keep(self.client, hook.host, hook.folder)
                 stack.push_async_callback(_cancelled, renewing)
+                if hook.static:
+                    bundles = Bundles(self.client, STATIC, (hook.folder / "ca.crt").read_bytes)
+                    stack.push_async_callback(_cancelled, asyncio.create_task(bundles.run()))
             leading = asyncio.create_task(self.election.run(self.work))
             stack.push_async_callback(_cancelled, leading)
             ending, begun = threading.Event(), threading.Event()
@@ -119,7 +120,7 @@ class Operator:
         settings.peering.standalone = True
         if self.webhook is not None:
             hook = self.webhook
-            settings.admission.managed = CONFIGURATION
+            settings.admission.managed = None if hook.static else CONFIGURATION
             settings.admission.server = kopf.WebhookServer(
                 addr=hook.address,
                 port=hook.port,

@@ -147,11 +147,14 @@ class Client:
         async with self._send("GET", resource.path(namespace), query, timeout=_FOR_EVER) as answer:
             if answer.status >= 400:
                 raise error_of(answer.status, await answer.read())
-            async for line in _lines(answer.content):
-                said = json.loads(line)
-                if said["type"] == "ERROR":
-                    raise error_in(said["object"])
-                yield Event(said["type"], said["object"])
+            try:
+                async for line in _lines(answer.content):
+                    said = json.loads(line)
+                    if said["type"] == "ERROR":
+                        raise error_in(said["object"])
+                    yield Event(said["type"], said["object"])
+            finally:
+                _leave(answer)
 
     async def create(
         self, resource: Resource, body: Object, namespace: str | None = None, *, dry_run: bool = False
@@ -188,11 +191,12 @@ class Client:
         manager: str = "knet",
         force: bool = True,
         subresource: str = "",
+        dry_run: bool = False,
     ) -> Object:
         """Server-side apply: what `manager` wants of an object; what it no longer names goes."""
         meta = _meta(body)
         where = meta.get("namespace") or self._default(resource)
-        query = {"fieldManager": manager, "force": "true" if force else "false"}
+        query = {"fieldManager": manager, "force": "true" if force else "false", **(_dry(dry_run) or {})}
         return await self._ask("PATCH", resource.path(where, meta["name"], subresource), query, body, _APPLY)
 
     async def delete(
@@ -280,6 +284,12 @@ class Client:
             method, url, params=query, data=data, headers=headers, timeout=timeout
         ) as answer:
             yield answer
+
+
+def _leave(answer: aiohttp.ClientResponse) -> None:
+    """Ends a stream that nobody reads any longer: TLS's goodbye would wait for a peer that is busy sending."""
+    if answer.connection is not None and answer.connection.transport is not None:
+        answer.connection.transport.abort()
 
 
 async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:

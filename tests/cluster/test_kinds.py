@@ -85,6 +85,14 @@ KINDS = {
         {"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]},
     ),
     "budget": ("policy/v1 poddisruptionbudgets", {"spec": {"minAvailable": 1, "selector": {}}}),
+    "network policy": (
+        "networking.k8s.io/v1 networkpolicies",
+        {"spec": {"podSelector": {"matchLabels": {"a": "b"}}, "ingress": [{"ports": [{"port": 80}]}]}},
+    ),
+    "network policy outwards": (
+        "networking.k8s.io/v1 networkpolicies",
+        {"spec": {"podSelector": {}, "egress": [{"to": [{"namespaceSelector": {}}]}]}},
+    ),
     "autoscaler": (
         "autoscaling/v2 horizontalpodautoscalers",
         {

@@ -66,6 +66,10 @@ BUILT_IN = (
         "policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", short_names=("pdb",), subresources=_STATUS,
         prepare=defaults.budget,
     ),
+    _kind(
+        "networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", short_names=("netpol",),
+        prepare=defaults.network_policy,
+    ),
     _kind("coordination.k8s.io", "v1", "leases", "Lease"),
     _kind("rbac.authorization.k8s.io", "v1", "roles", "Role"),
     _kind("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding"),

@@ -186,6 +186,15 @@ def budget(item: Object) -> None:
         status.setdefault(count, 0)
 
 
+def network_policy(item: Object) -> None:
+    spec = item.get("spec") or {}
+    if not spec.get("policyTypes"):
+        spec["policyTypes"] = ["Ingress", *(["Egress"] if spec.get("egress") else [])]
+    for rule in (*(spec.get("ingress") or ()), *(spec.get("egress") or ())):
+        for port in rule.get("ports") or ():
+            port.setdefault("protocol", "TCP")
+
+
 def webhooks(item: Object) -> None:
     for hook in item.get("webhooks") or ():
         hook.setdefault("failurePolicy", "Fail")

@@ -320,6 +320,11 @@ BUILT_IN: dict[str, tuple[Column, ...]] = {
         _count("Allowed Disruptions", ".status.disruptionsAllowed"),
         AGE,
     ),
+    "networkpolicies.networking.k8s.io": (
+        NAME,
+        Column("Pod-Selector", _of(lambda b: selector(_spec(b).get("podSelector")))),
+        AGE,
+    ),
     "roles.rbac.authorization.k8s.io": (NAME, _CREATED),
     "clusterroles.rbac.authorization.k8s.io": (NAME, _CREATED),
     "rolebindings.rbac.authorization.k8s.io": _BINDING,

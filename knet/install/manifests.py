@@ -1,0 +1,241 @@
+"""Values → the objects of an installation, in the order in which a cluster can take them. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import knet
+from knet.control.definitions import definitions
+from knet.control.operator_kinds import KINDS
+from knet.envoy.bootstrap import Bootstrap, Tcp, Unix
+from knet.install import configmaps
+from knet.install.values import Component, Mode, Values
+from knet.model.network import SYSTEM_NAMESPACE
+from knet.text import json, templates, yaml
+
+Object = dict[str, Any]
+
+GATEWAY_NAMESPACE = "kourier-system"
+GATEWAY = "3scale-kourier-gateway"
+OWN_GATEWAY = "knet-kourier-gateway"
+"""The gateway beside net-kourier's own, whose place it takes."""
+XDS_HOST = f"knet-xds.{SYSTEM_NAMESPACE}.svc.cluster.local"
+WEBHOOK_HOST = f"knet-webhook.{SYSTEM_NAMESPACE}.svc"
+NODE_CLUSTER = "kourier-knative"
+
+_ORDER = (
+    "Namespace",
+    "CustomResourceDefinition",
+    "ServiceAccount",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "Role",
+    "RoleBinding",
+    "ConfigMap",
+    "Secret",
+    "Service",
+    "NetworkPolicy",
+    "PodDisruptionBudget",
+    "Deployment",
+    "HorizontalPodAutoscaler",
+    "Gateway",
+    "MutatingWebhookConfiguration",
+    "ValidatingWebhookConfiguration",
+)
+_GATEWAY_CONFIGS = {"istio": "config-istio", "contour": "config-contour", "kourier": "config-kourier"}
+_FILES = ("accounts", "roles", "services", "deployments", "policies", "webhooks")
+
+
+def manifests(values: Values) -> list[Object]:
+    """Everything that is installed, in order."""
+    given = _given(values)
+    names = ["namespaces", *_FILES]
+    if values.gateway != "contour":  # Contour's own installation has all that its HTTPProxies need
+        names.append(values.gateway)
+    found = [item for name in names for item in _objects(f"install/{name}.yaml.j2", given)]
+    found += _definitions(values)
+    found += _config_maps(values)
+    return sorted(found, key=lambda item: (_ORDER.index(item["kind"]), item["metadata"].get("namespace", "")))
+
+
+def text(values: Values) -> str:
+    """The same as YAML, for Git."""
+    return yaml.dump_all(manifests(values))
+
+
+def components(values: Values) -> dict[str, Component]:
+    """The Deployments of knative-serving."""
+    return {"controller": values.controller}
+
+
+def arguments(values: Values) -> dict[str, list[str]]:  # noqa: ARG001 - options of the gateway are to come
+    """The command line of each component: what `knet` is given, and Envoy."""
+    controller = [
+        *("controller", "run"),
+        *("--health", "http://0.0.0.0:8080/healthz"),
+        *("--webhook-host", WEBHOOK_HOST),
+        *("--webhook-port", "8443"),
+        "--webhook-static",
+        *("--identity", "$(POD_NAME)"),
+        *("--xds", "0.0.0.0:18000"),
+        *("--http", f"kourier.{GATEWAY_NAMESPACE}.svc.cluster.local:80"),
+        *("--internal", f"kourier-internal.{GATEWAY_NAMESPACE}.svc.cluster.local:80"),
+    ]
+    return {"controller": controller, "envoy": _envoy()}
+
+
+def _envoy() -> list[str]:
+    return [
+        *("--config-path", "/etc/knet/envoy/bootstrap.json"),
+        *("--service-node", "$(POD_NAME)"),
+        *("--log-level", "warning"),
+        # a refused RouteConfiguration makes Envoy warn once for each of all the others
+        *("--component-log-level", "config:error"),
+        *("--drain-strategy", "immediate"),
+        "--disable-hot-restart",
+    ]
+
+
+def labels(component: str, provider: str = "") -> dict[str, str]:
+    """Of every object of a component."""
+    made = {
+        "app.kubernetes.io/name": "knative-serving",
+        "app.kubernetes.io/component": component,
+        "app.kubernetes.io/version": knet.__version__,
+        "app.kubernetes.io/managed-by": "knet",
+    }
+    return made | ({"networking.knative.dev/ingress-provider": provider} if provider else {})
+
+
+def gateway_name(values: Values) -> str:
+    """The name of Kourier's Deployment."""
+    return OWN_GATEWAY if values.replace else GATEWAY
+
+
+def bootstrap(values: Values) -> str:  # noqa: ARG001 - what it says may come to depend on them
+    """Kourier's bootstrap."""
+    admin = Unix(Path("/tmp/envoy.admin"))  # noqa: S108 - a pod's own
+    # without an id: each Envoy is given its pod's name
+    return Bootstrap("", Tcp(XDS_HOST, 18000), admin, NODE_CLUSTER).text()
+
+
+def _given(values: Values) -> dict[str, Any]:
+    made = bootstrap(values)
+    return {
+        "values": values,
+        "version": knet.__version__,
+        "components": list(components(values)),
+        "arguments": arguments(values),
+        "labels": lambda component, provider="": _flow(labels(component, provider)),
+        "common": _block(labels("namespace")),
+        "kinds": KINDS,
+        "pod": _block(_pod(values)),
+        "container": _block(_CONTAINER),
+        "gateway_name": gateway_name(values),
+        "bootstrap": made.rstrip("\n"),
+        "bootstrap_hash": hashlib.sha256(made.encode()).hexdigest()[:16],
+        "xds_tls": False,
+    }
+
+
+_CONTAINER: Object = {
+    "securityContext": {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "runAsNonRoot": True,
+        "capabilities": {"drop": ["ALL"]},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+}
+
+
+def _pod(values: Values) -> Object:
+    """What every pod says, whatever runs in it."""
+    made: Object = {
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 65532,
+            "runAsGroup": 65532,
+            "fsGroup": 65532,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "enableServiceLinks": False,
+    }
+    if values.pull_secrets:
+        made["imagePullSecrets"] = [{"name": name} for name in values.pull_secrets]
+    if values.node_selector:
+        made["nodeSelector"] = values.node_selector
+    if values.tolerations:
+        made["tolerations"] = list(values.tolerations)
+    if values.priority_class:
+        made["priorityClassName"] = values.priority_class
+    return made
+
+
+def _objects(template: str, given: dict[str, Any]) -> Iterator[Object]:
+    for document in yaml.load_all(templates.render(template, **given).encode()):
+        if document.data:
+            yield document.data
+
+
+def _definitions(values: Values) -> list[Object]:
+    """The kinds; beside an upstream Serving, which has its own, only those that it has not."""
+    made = definitions()
+    if values.mode is Mode.INGRESS_ONLY:
+        made = [item for item in made if item["spec"]["group"].endswith("knet.dev")]
+    for item in made:
+        item["metadata"]["labels"] = {**(item["metadata"].get("labels") or {}), **labels("definitions")}
+    return made
+
+
+def _config_maps(values: Values) -> Iterator[Object]:
+    known = configmaps.keys()
+    own = _GATEWAY_CONFIGS[values.gateway]
+    others = {name for name in _GATEWAY_CONFIGS.values() if name != own}
+    written = settings(values)
+    for name, entries in known.items():
+        if name in others:
+            continue
+        if values.mode is Mode.INGRESS_ONLY and name != own:
+            if name in written:  # Serving's own map: one key of ours in it
+                yield _map(name, written[name])
+            continue
+        example = configmaps.example(entries)
+        made = _map(name, {configmaps.EXAMPLE: example, **written.get(name, {})})
+        provider = values.gateway if name == own else ""
+        made["metadata"]["labels"] = labels("config", provider)
+        made["metadata"]["annotations"] = {configmaps.CHECKSUM: configmaps.checksum(example)}
+        yield made
+
+
+def settings(values: Values) -> dict[str, dict[str, str]]:
+    """By ConfigMap, the keys that the installation decides; users may change every one of them afterwards."""
+    made: dict[str, dict[str, str]] = {"config-network": {"ingress-class": values.ingress_class}}
+    if values.mode is Mode.FULL:
+        made["config-deployment"] = {"queue-sidecar-image": values.image}
+        if values.domain:
+            made["config-domain"] = {values.domain: ""}
+    for name, data in values.config.items():
+        made[name] = {**made.get(name, {}), **data}
+    return made
+
+
+def _map(name: str, data: dict[str, str]) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": SYSTEM_NAMESPACE},
+        "data": data,
+    }
+
+
+def _flow(data: Any) -> str:
+    return json.dumps(data).decode()
+
+
+def _block(data: Object) -> str:
+    """A mapping as lines `key: JSON`, to stand in YAML at any depth."""
+    return "\n".join(f"{key}: {_flow(value)}" for key, value in data.items())

@@ -1,0 +1,100 @@
+"""Whether a cluster can take an installation: decided from a few facts about it. Pure, but for `facts_of`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from knet import checks
+from knet.errors import Diagnostic
+from knet.install.inventory import Inventory
+from knet.install.values import Mode, Values
+from knet.kube.client import Client
+from knet.kube.resources import CUSTOM_RESOURCE_DEFINITIONS, DEPLOYMENTS, INGRESSES
+from knet.model.network import SYSTEM_NAMESPACE
+
+INGRESSES_NAME = f"{INGRESSES.plural}.{INGRESSES.group}"
+GATEWAY_KINDS = {
+    "istio": ("virtualservices.networking.istio.io", "gateways.networking.istio.io"),
+    "contour": ("httpproxies.projectcontour.io",),
+    "kourier": (),
+}
+"""What each gateway has to have brought before."""
+HELP = {
+    "istio": "install Istio first (istioctl install, or its Helm charts base, istiod and gateway)",
+    "contour": "install Contour first, once in contour-external and once in contour-internal",
+}
+CONTROLLERS = {name: f"net-{name}-controller" for name in GATEWAY_KINDS}
+"""The Deployments of Knative's own plugins in knative-serving."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What stands on the cluster: names of definitions, and of Deployments in knative-serving."""
+
+    definitions: frozenset[str]
+    deployments: dict[str, dict[str, Any]]
+    inventory: Inventory | None = None
+
+    @property
+    def upstream(self) -> bool:
+        """Whether Knative's own Serving runs there."""
+        return {"controller", "autoscaler", "activator"} <= self.deployments.keys()
+
+    def runs(self, name: str) -> bool:
+        """Whether a Deployment is there and has replicas."""
+        found = self.deployments.get(name)
+        return found is not None and found["spec"].get("replicas", 1) > 0
+
+
+async def facts_of(client: Client, found: Inventory | None) -> Facts:
+    """Asks the cluster."""
+    definitions = await client.list(CUSTOM_RESOURCE_DEFINITIONS)
+    deployments = await client.list(DEPLOYMENTS, SYSTEM_NAMESPACE)
+    return Facts(
+        frozenset(item["metadata"]["name"] for item in definitions.items),
+        {item["metadata"]["name"]: item for item in deployments.items},
+        found,
+    )
+
+
+def refusals(values: Values, facts: Facts) -> Iterator[Diagnostic]:
+    """Why the installation cannot be made, each with the mend."""
+    missing = [name for name in GATEWAY_KINDS[values.gateway] if name not in facts.definitions]
+    if missing:
+        yield checks.INSTALL_REFUSED(
+            f"{values.gateway} is not on this cluster: it has no {' and no '.join(missing)}",
+            hint=HELP[values.gateway],
+        )
+    if values.mode is Mode.FULL and facts.upstream:
+        yield checks.INSTALL_REFUSED(
+            "Knative Serving runs on this cluster already",
+            hint="--mode ingress-only: knet becomes its gateway; or delete it first",
+        )
+    if values.mode is Mode.INGRESS_ONLY and INGRESSES_NAME not in facts.definitions:
+        yield checks.INSTALL_REFUSED(
+            f"there is no Knative Serving on this cluster: it has no {INGRESSES_NAME}",
+            hint="install Knative Serving first, or knet install --mode full",
+        )
+    found = facts.inventory
+    if found and (found.mode, found.gateway) != (str(values.mode), values.gateway):
+        yield checks.INSTALL_REFUSED(
+            f"knet is installed here with --gateway {found.gateway} --mode {found.mode}",
+            hint="knet migrate changes the gateway; knet uninstall takes it away",
+        )
+    yield from _plugin(values, facts)
+
+
+def _plugin(values: Values, facts: Facts) -> Iterator[Diagnostic]:
+    name = CONTROLLERS[values.gateway]
+    if values.replace and name not in facts.deployments:
+        yield checks.INSTALL_REFUSED(
+            f"{values.replace} is not on this cluster: no Deployment {SYSTEM_NAMESPACE}/{name}",
+            hint="leave --replace out",
+        )
+    if not values.replace and facts.runs(name):
+        yield checks.INSTALL_REFUSED(
+            f"net-{values.gateway} runs on this cluster and serves the same KIngresses",
+            hint=f"--mode ingress-only --replace net-{values.gateway} takes its place without a lost request",
+        )
