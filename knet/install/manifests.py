@@ -71,10 +71,11 @@ def components(values: Values) -> dict[str, Component]:
     return {"controller": values.controller}
 
 
-def arguments(values: Values) -> dict[str, list[str]]:  # noqa: ARG001 - options of the gateway are to come
+def arguments(values: Values) -> dict[str, list[str]]:
     """The command line of each component: what `knet` is given, and Envoy."""
     controller = [
         *("controller", "run"),
+        *("--mode", str(values.mode)),
         *("--health", "http://0.0.0.0:8080/healthz"),
         *("--webhook-host", WEBHOOK_HOST),
         *("--webhook-port", "8443"),
