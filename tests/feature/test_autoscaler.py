@@ -170,7 +170,7 @@ async def test_a_replica_takes_over_from_one_that_is_gone(live, pods):
             spec = {**lease["spec"], "holderIdentity": "dead_127.0.0.1:1", "leaseDurationSeconds": 1}
             await live.client.replace(resources.LEASES, {**lease, "spec": spec})  # as if another had it
             await all_decided_by(first, [REVISION], by=("one_", "two_"))
-            assert await explained(second) is not None
+            await all_decided_by(second, [REVISION], by=("one_", "two_"))
 
 
 async def all_decided_by(port, names, by=("one_",)):
