@@ -11,6 +11,7 @@ from embedded import embedded
 from knet.control.definitions import definitions
 from knet.control.serving.controllers import Serving
 from knet.control.serving.loop import Loop
+from knet.control.serving.revisions import Unresolved
 from knet.kube import resources
 from knet.kube.client import Client
 from knet.kube.resources import Resource
@@ -114,7 +115,7 @@ async def serving_live(*only: type[Loop]) -> AsyncIterator[Live]:
     async with embedded() as api, api.client() as client:
         for definition in definitions():
             await client.apply(resources.CUSTOM_RESOURCE_DEFINITIONS, definition)
-        serving = Serving(client, only)
+        serving = Serving(client, only, Unresolved())
         task = asyncio.create_task(serving.run())
         try:
             yield Live(client, serving)

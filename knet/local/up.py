@@ -25,6 +25,7 @@ from knet.control.ingress import IngressController
 from knet.control.ingress_status import Balancers
 from knet.control.plane import Plane
 from knet.control.serving.controllers import Serving
+from knet.control.serving.revisions import Unresolved
 from knet.envoy import process
 from knet.envoy.server import Server
 from knet.errors import Diagnostic, KnetError
@@ -243,7 +244,7 @@ async def _controllers(
         cluster.run(),
         Collector(client).run(),
         ingresses.run(),
-        Serving(client).run(),
+        Serving(client, resolver=Unresolved()).run(),
         Canaries(client, GatewayStatistics(gateway.admins(log.parent))).run(),
     )
     tasks = [asyncio.create_task(loop) for loop in loops]

@@ -23,11 +23,11 @@ class Digests:
     """What the images of a revision's containers are, by container name.
 
     `found` has a digest, or "" where the tag is to be used as it is. None: it is still being looked for.
-    `missing` is (image, why) of one that is known not to be there.
+    `notes` say why some are used by their tags; they are told once.
     """
 
     found: Mapping[str, str] | None = None
-    missing: tuple[str, str] | None = None
+    notes: tuple[Event, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +88,6 @@ class _Reconcile:
     def _digests(self) -> Mapping[str, str] | None:
         """By container; None while they are looked for."""
         digests = self.world.digests
-        if digests.missing is not None:
-            self.status.image_missing(*digests.missing)
-            return None
         if digests.found is None:
             self.status.resolving()
             return None
@@ -115,6 +112,7 @@ class _Reconcile:
             return False
         self.out.deployment = make_deployment(self.revision, self.world.settings, digests)
         if held is None:
+            self.out.events += self.world.digests.notes
             self.status.deploying()
             return True
         self.status.deployment(held)

@@ -9,6 +9,7 @@ import pytest
 
 from knet.control.definitions import definitions
 from knet.control.serving.controllers import Serving
+from knet.control.serving.revisions import Unresolved
 from knet.kube import resources
 from knet.kube.errors import AlreadyExists
 from serving_live import Live, condition, ready, served, service, settled_versions, up
@@ -20,7 +21,7 @@ async def live(api):
         await api.client.apply(resources.CUSTOM_RESOURCE_DEFINITIONS, definition)
     with suppress(AlreadyExists):
         await api.client.create(resources.NAMESPACES, {"metadata": {"name": "knative-serving"}})
-    serving = Serving(api.client)
+    serving = Serving(api.client, resolver=Unresolved())
     task = asyncio.create_task(serving.run())
     made = Live(api.client, serving, api.namespace)
     await made.configure("config-domain", **{"example.com": ""})

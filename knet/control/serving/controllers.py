@@ -9,10 +9,11 @@ from functools import cached_property
 from knet.control.serving.certificates import Certificates
 from knet.control.serving.configs import Configs
 from knet.control.serving.configurations import Configurations
+from knet.control.serving.digests import Resolver as Digests
 from knet.control.serving.labels import Labels
 from knet.control.serving.loop import Loop
 from knet.control.serving.mappings import DomainMappings
-from knet.control.serving.revisions import Revisions
+from knet.control.serving.revisions import Resolver, Revisions
 from knet.control.serving.routes import Routes
 from knet.control.serving.serverless import ServerlessServices
 from knet.control.serving.services import Services
@@ -53,9 +54,18 @@ CHECKS = {
 class Serving:
     """Belongs to one event loop."""
 
-    def __init__(self, client: Client, only: Collection[type[Loop]] = ()) -> None:
-        """`only`: the loops to run; none means all of them."""
+    def __init__(
+        self,
+        client: Client,
+        only: Collection[type[Loop]] = (),
+        resolver: Resolver | None = None,
+        insecure: Collection[str] = (),
+    ) -> None:
+        """`only`: the loops to run; none means all of them. `resolver` None: tags are asked of registries, of those
+        in `insecure` without TLS.
+        """
         self._only = frozenset(only)
+        self._resolver = resolver or Digests(client, self.settings, insecure)
         pods = Informer(client, resources.PODS, labels=REVISION_LABEL)
         self.cluster = Cluster(client, (*KINDS, pods))
         self.configs = Configs(self.cluster, CHECKS)
@@ -68,7 +78,7 @@ class Serving:
         makers: dict[type[Loop], Callable[[], Loop]] = {
             Services: lambda: Services(cluster),
             Configurations: lambda: Configurations(cluster),
-            Revisions: lambda: Revisions(cluster, settings),
+            Revisions: lambda: Revisions(cluster, settings, self._resolver),
             Labels: lambda: Labels(cluster, settings),
             Routes: lambda: Routes(cluster, settings),
             DomainMappings: lambda: DomainMappings(cluster, settings),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -22,18 +23,36 @@ from knet.serving.settings import Settings
 class Resolver(Protocol):
     """Finds out what the images of revisions are, behind everybody's back."""
 
+    def on_news(self, handler: Callable[[Key], None]) -> None:
+        """Has every revision told whose images are known now."""
+
     def digests(self, revision: Revision) -> Digests:
-        """What is known by now; asks for the rest. Whoever asked is told when there is news."""
+        """What is known by now; asks for the rest."""
         ...
+
+    def forget(self, key: Key) -> None:
+        """A revision is gone."""
+
+    async def run(self) -> None:
+        """Works until cancelled."""
 
 
 class Unresolved:
-    """Leaves tags as they are."""
+    """Leaves tags as they are: on an embedded node images are commands, and no registry knows of them."""
+
+    def on_news(self, handler: Callable[[Key], None]) -> None:
+        """There is never any."""
 
     def digests(self, revision: Revision) -> Digests:
         """Nothing, for every container."""
         spec = revision.spec
         return Digests({c["name"]: "" for c in (*spec.containers, *spec.init_containers)})
+
+    def forget(self, key: Key) -> None:
+        """Nothing was remembered."""
+
+    async def run(self) -> None:
+        """There is nothing to do."""
 
 
 class Revisions(Loop):
@@ -53,6 +72,18 @@ class Revisions(Loop):
         super().__init__(cluster)
         self.owning(resources.DEPLOYMENTS, resources.POD_AUTOSCALERS, resources.IMAGES)
         cluster.on(resources.PODS, self._pod_changed)
+        cluster.on(self.resource, self._gone)
+        self._resolver.on_news(self.queue.add)
+
+    async def run(self, workers: int = 8) -> None:
+        """Works until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._resolver.run())
+            group.create_task(super().run(workers))
+
+    def _gone(self, key: Key, _: Object | None, new: Object | None) -> None:
+        if new is None:
+            self._resolver.forget(key)
 
     def _pod_changed(self, key: Key, old: Object | None, new: Object | None) -> None:
         """Pods matter by how they fail; their Deployment tells when they are well."""
