@@ -149,3 +149,20 @@ async def test_the_last_pod_goes_only_when_the_activator_stands_before_the_revis
         assert f"Knative-Serving-Revision: {REVISION}".encode() in asked[0]
     made = await live.until(PAS, REVISION, lambda pa: pa["status"]["desiredScale"] == 0)
     assert condition(made, "Active")[1] == "NoTraffic"
+
+
+async def test_the_class_of_the_hpa(live):
+    hpa = resources.HORIZONTAL_POD_AUTOSCALERS
+    await live.revision(
+        **{"class": "hpa.autoscaling.knative.dev", "metric": "cpu", "target": "70", "min_scale": "1"}
+    )
+    made = await live.until(hpa, REVISION, lambda _: True)
+    assert made["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"] == 70
+    await live.pods(1)
+    pa = await live.until(PAS, REVISION, ready)
+    assert pa["status"]["actualScale"] == 1
+    await live.until_leads(("10.1.0.1", 8012))
+    body = {**made, "spec": {**made["spec"], "maxReplicas": 7}}
+    await live.client.replace(hpa, body)
+    await live.until(hpa, REVISION, lambda h: h["spec"]["maxReplicas"] == 2**31 - 1)
+    assert not (await live.client.list(resources.METRICS, "default")).items

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cached_property
 
 from knet import checks
-from knet.control.autoscaler import podautoscalers, pods
+from knet.control.autoscaler import hpas, podautoscalers, pods
 from knet.control.autoscaler.buckets import Buckets
 from knet.control.autoscaler.decisions import Decider
 from knet.control.autoscaler.engine import Engine
@@ -48,7 +48,7 @@ class Autoscaler:
         self, client: Client, *, decider: Decider | None = None, buckets: Buckets | None = None
     ) -> None:
         """`decider` stands in for the engine; without `buckets` all revisions are this process's."""
-        self.cluster = Cluster(client, (*podautoscalers.KINDS, pods.informer(client)))
+        self.cluster = Cluster(client, (*podautoscalers.KINDS, *hpas.KINDS, pods.informer(client)))
         self.population = pods.Population()
         self.cluster.on(resources.PODS, self.population.change)
         self.configs = Configs(self.cluster, CHECKS)
@@ -64,9 +64,12 @@ class Autoscaler:
     def podautoscalers(self) -> PodAutoscalers:
         return PodAutoscalers(self.cluster, self.population, self._decider, self.settings, self.owns)
 
-    @property
+    @cached_property
     def loops(self) -> tuple[Loop, ...]:
-        return (self.podautoscalers,)
+        return (
+            self.podautoscalers,
+            hpas.HpaPodAutoscalers(self.cluster, self.population, self.settings, self.owns),
+        )
 
     def owns(self, key: Key) -> bool:
         """Whether a revision is this process's to scale."""

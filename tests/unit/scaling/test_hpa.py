@@ -1,0 +1,105 @@
+"""PodAutoscalers of the HPA's class, as plain data."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from knet.model.autoscaling import pod_autoscaler, serverless_service
+from knet.scaling.config import Config
+from knet.serving.podautoscaler_hpa import Around, make_hpa, reconcile
+
+NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+
+
+def pa(**notes):
+    annotations = {f"autoscaling.knative.dev/{k.replace('_', '-')}": v for k, v in notes.items()}
+    return pod_autoscaler(
+        {
+            "metadata": {"name": "rev", "namespace": "ns", "uid": "u", "annotations": annotations},
+            "spec": {
+                "reachability": "Reachable",
+                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "rev-deployment"},
+            },
+        }
+    )
+
+
+def sks(status):
+    conditions = [{"type": "Ready", "status": status}]
+    said = {"conditions": conditions, "serviceName": "rev", "privateServiceName": "rev-private"}
+    return serverless_service({"metadata": {"name": "rev", "namespace": "ns"}, "status": said})
+
+
+@pytest.mark.parametrize(
+    ("notes", "metric"),
+    [
+        (
+            {"metric": "cpu", "target": "70.2"},
+            {
+                "type": "Resource",
+                "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 71}},
+            },
+        ),
+        (
+            {"metric": "memory", "target": "200"},
+            {
+                "type": "Resource",
+                "resource": {"name": "memory", "target": {"type": "AverageValue", "averageValue": "200Mi"}},
+            },
+        ),
+        (
+            {"metric": "queue_length", "target": "5"},
+            {
+                "type": "Pods",
+                "pods": {
+                    "metric": {"name": "queue_length"},
+                    "target": {"type": "AverageValue", "averageValue": "5"},
+                },
+            },
+        ),
+    ],
+)
+def test_what_it_is_scaled_by(notes, metric):
+    spec = make_hpa(pa(**notes), Config())["spec"]
+    assert spec["metrics"] == [metric]
+    assert spec["maxReplicas"] == 2**31 - 1
+    assert "minReplicas" not in spec
+    assert spec["scaleTargetRef"]["name"] == "rev-deployment"
+
+
+def test_bounds_and_window():
+    spec = make_hpa(pa(min_scale="2", max_scale="5", window="90s"), Config())["spec"]
+    assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 5)
+    rules = {"stabilizationWindowSeconds": 90}
+    assert spec["behavior"] == {"scaleDown": rules, "scaleUp": rules}
+    assert "metrics" not in spec
+
+
+def conditions(made):
+    return {c["type"]: c["status"] for c in made.status["conditions"]}
+
+
+def test_it_is_ready_once_its_pods_are_and_never_behind_an_activator():
+    begun = reconcile(pa(min_scale="2"), Around(Config()), NOW)
+    assert begun.sks["spec"]["mode"] == "Serve"
+    assert "numActivators" not in begun.sks["spec"]
+    assert conditions(begun) == {
+        "Active": "True", "Ready": "Unknown", "SKSReady": "Unknown", "ScaleTargetInitialized": "Unknown",
+    }  # fmt: skip
+    one = reconcile(pa(min_scale="2"), Around(Config(), sks("True"), ready=1), NOW)
+    assert conditions(one)["ScaleTargetInitialized"] == "Unknown"
+    two = reconcile(pa(min_scale="2"), Around(Config(), sks("True"), ready=2), NOW)
+    assert conditions(two)["Ready"] == "True"
+    assert (two.status["serviceName"], two.status["metricsServiceName"]) == ("rev", "rev-private")
+    counted = {"status": {"currentReplicas": 3, "desiredReplicas": 4}}
+    told = reconcile(pa(), Around(Config(), sks("True"), counted, ready=1), NOW)
+    assert (told.status["desiredScale"], told.status["actualScale"]) == (4, 3)
+
+
+def test_one_of_somebody_else_is_left_alone():
+    made = reconcile(pa(), Around(Config(), None, {"metadata": {}}, foreign=True), NOW)
+    assert made.hpa is None
+    assert made.sks is None
+    assert conditions(made)["Ready"] == "False"
