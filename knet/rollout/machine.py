@@ -19,6 +19,10 @@ LONGEST_TICK = 30.0
 nothing."""
 
 
+PATIENCE = 120.0
+"""Seconds that a step waits for pods beyond the first: who may have no more of them goes on with these."""
+
+
 @dataclass(frozen=True, slots=True)
 class HookAnswer:
     """What a hook said, after all tries."""
@@ -79,7 +83,7 @@ def decide(plan: Plan, state: State, seen: Observation, now: float) -> Decision:
         return _ending(found)
     if not state.settled:
         if seen.share != state.weight or not (seen.exact and seen.served):
-            return _written(state, seen)
+            return _written(state, seen, dt if steady else 0.0)
         state = replace(state, settled=True, elapsed=0.0, starved=0.0)
         return _prepared(plan, _advanced(plan, state, seen, now, steady=steady), seen)
     counts = steady and state.phase is Phase.PROGRESSING and not state.paused
@@ -129,15 +133,16 @@ def _ending(state: State) -> Decision:
     return Decision(state, write=state.weight if state.ended else None, prepare=state.weight)
 
 
-def _written(state: State, seen: Observation) -> Decision:
+def _written(state: State, seen: Observation, dt: float = 0.0) -> Decision:
     """With what is not written yet."""
     if state.settled or state.phase is Phase.HELD:
         return Decision(state)
     if seen.share == state.weight and seen.exact:
         return Decision(replace(state, settled=state.ended), prepare=state.weight)
-    if state.weight > (seen.share or 0) and state.weight > seen.capacity:
+    if state.weight > max(seen.share or 0, seen.capacity) and _waits(state, seen):
         told = f"{state.canary} has not the pods for {state.weight} % yet"
-        return Decision(replace(state, reason="Scaling", message=told), prepare=state.weight)
+        state = replace(state, reason="Scaling", message=told, starved=state.starved + dt)
+        return Decision(state, prepare=state.weight)
     return Decision(state, write=state.weight, prepare=state.weight)
 
 
@@ -159,7 +164,7 @@ def _advanced(
         return Decision(state.to(Phase.WAITING, "RevisionNotReady", f"{state.canary} is not ready yet"))
     if state.step >= 0 and (kept := _kept(plan, state, seen, dt)) is not None:
         return kept
-    return _next(plan, state, seen, now)
+    return _next(plan, state, seen, now, dt)
 
 
 def _kept(plan: Plan, state: State, seen: Observation, dt: float) -> Decision | None:
@@ -195,7 +200,7 @@ def _starving(plan: Plan, state: State, found: Verdict | None, dt: float) -> Sta
     return replace(state, starved=starved).to(Phase.PROGRESSING, reason, told)
 
 
-def _next(plan: Plan, state: State, seen: Observation, now: float) -> Decision:
+def _next(plan: Plan, state: State, seen: Observation, now: float, dt: float) -> Decision:
     if state.step == len(plan.steps) - 1:
         told = f"{state.canary} has all traffic"
         return _ending(replace(state, settled=False).to(Phase.SUCCEEDED, "Promoted", told))
@@ -207,12 +212,17 @@ def _next(plan: Plan, state: State, seen: Observation, now: float) -> Decision:
     if (call := _unasked(plan, state, "before", i)) is not None:
         told = f"asking {call[1].name} before {wanted} %"
         return Decision(state.to(Phase.PROGRESSING, "Hook", told), prepare=wanted, call=call)
-    if wanted > seen.capacity:
+    if wanted > seen.capacity and _waits(state, seen):
+        state = replace(state, starved=state.starved + dt)
         told = f"{state.canary} has not the pods for {wanted} % yet"
         return Decision(state.to(Phase.PROGRESSING, "Scaling", told), prepare=wanted)
     moved = replace(state, step=i, before=state.weight, weight=wanted, settled=False)
     told = f"from {state.weight} % to {wanted} %"
     return Decision(moved.to(Phase.PROGRESSING, "Step", told), write=wanted, prepare=wanted)
+
+
+def _waits(state: State, seen: Observation) -> bool:
+    return state.starved < PATIENCE or not seen.capacity
 
 
 def _unasked(plan: Plan, state: State, when: str, step: int) -> tuple[str, Hook] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,10 +71,12 @@ class Seen:
         return counted if isinstance(counted, int) else None
 
     def needed(self, stable: str, canary: str, share: int, weight: int) -> int:
-        """Pods that the canary needs for `weight`, by what the stable revision has for its share now."""
-        if not weight:
-            return 1
-        return min(max(1, math.ceil(self._whole(stable, share) * weight / 100 - 1e-9)), self._most(canary))
+        """Pods that the canary needs for `weight`, by what the stable revision has for its share now.
+
+        Of those the last one may be all but idle: so it counts as nothing, and every share as one more.
+        """
+        busy = max(0, (self.pods(stable) or 0) - 1)
+        return min(int(busy * weight / max(1, 100 - share) + 1e-9) + 1, self._most(canary))
 
     def capacity(self, stable: str, canary: str, share: int) -> int:
         """The largest share that the canary's pods can carry."""
@@ -84,14 +85,8 @@ class Seen:
         pods = self.pods(canary)
         if pods is None or pods >= self._most(canary):
             return 100
-        whole = self._whole(stable, share)
-        if pods == 0:
-            return 0
-        return 100 if whole <= pods else int(100 * pods / whole + 1e-9)
-
-    def _whole(self, stable: str, share: int) -> float:
-        """Pods for all traffic, were it all the stable revision's."""
-        return (self.pods(stable) or 0) * 100 / max(1, 100 - share)
+        fitting = (w for w in range(100, 0, -1) if self.needed(stable, canary, share, w) <= pods)
+        return next(fitting, 0)
 
     def _most(self, name: str) -> int:
         notes = (self.revisions.get(name) or {}).get("metadata", {}).get("annotations") or {}

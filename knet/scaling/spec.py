@@ -20,6 +20,10 @@ NO_ALIAS = frozenset({"activation-scale"})
 """Annotations that came after the camelCase spelling had gone."""
 
 
+CANARY_MIN_SCALE = "knet.dev/canary-min-scale"
+"""Annotation of a PodAutoscaler: pods that a rollout wants for the share that comes next (docs/canary.md)."""
+
+
 @dataclass(frozen=True, slots=True)
 class PodAutoscaler:
     """What the KPA reads of one: `reachability` is "", Reachable, Unreachable or Unknown."""
@@ -162,8 +166,13 @@ def initial_scale(pa: PodAutoscaler, config: Config) -> int:
 
 
 def bounds(pa: PodAutoscaler, config: Config) -> tuple[int, int]:
-    """(min, max) pods, 0 for none; no minimum while unreachable (fact 22)."""
+    """(min, max) pods, 0 for none; no minimum while unreachable (fact 22).
+
+    A canary's share is a minimum too; it does not touch the one that its owner has written.
+    """
     least = _or(_read(pa, "min-scale", go.integer), config.min_scale) if pa.reachable else 0
+    held = pa.annotations.get(CANARY_MIN_SCALE, "") if pa.reachable else ""
+    least = max(least, int(held)) if held.isascii() and held.isdigit() else least
     return least, _or(_read(pa, "max-scale", go.integer), config.max_scale)
 
 

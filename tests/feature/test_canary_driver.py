@@ -231,21 +231,21 @@ async def test_pods_are_there_before_the_share(live):
     await live.scaler(TWO, 1)
     await live.turn()
     assert await live.shares() == {ONE: 90, TWO: 10}
-    await live.scaler(ONE, 9)
+    await live.scaler(ONE, 10)
     for _ in range(15):
         state = await live.turn()
     assert (state.weight, state.reason) == (10, "Scaling")
     assert "has not the pods for 50 %" in state.message
     notes = (await live.found(resources.POD_AUTOSCALERS, TWO))["metadata"]["annotations"]
-    assert notes["autoscaling.knative.dev/min-scale"] == "5"
-    await live.scaler(TWO, 5)
+    assert notes["autoscaling.knative.dev/min-scale"] == notes["knet.dev/canary-min-scale"] == "6"
+    await live.scaler(TWO, 6)
     await live.turn()
     assert await live.shares() == {ONE: 50, TWO: 50}
     await live.turn(5, Command("abort"))
     await live.turn()
     await live.turn()
     meta = (await live.found(resources.POD_AUTOSCALERS, TWO))["metadata"]
-    assert "autoscaling.knative.dev/min-scale" not in (meta.get("annotations") or {})
+    assert not meta.get("annotations")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from knet.kube.errors import NotFound
 from knet.kube.resources import Resource
 from knet.rollout import traffic
 from knet.rollout.seen import MANAGER, Seen
+from knet.scaling.spec import CANARY_MIN_SCALE
 from knet.serving.shares import Target
 
 MIN_SCALE = "autoscaling.knative.dev/min-scale"
@@ -53,29 +54,34 @@ async def write_block(client: Client, service: Mapping[str, Any], targets: Itera
 
 
 async def scale(client: Client, autoscaler: Mapping[str, Any] | None, pods: int) -> None:
-    """Has a revision keep so many pods, 0: as it wants itself. Nothing happens where its owner asks for more."""
+    """Has a revision keep so many pods, 0: as it wants itself.
+
+    Its owner's minimum is never written over, for Serving would write it again: knet's autoscaler reads ours beside
+    it, Knative's takes ours where the owner has said none.
+    """
     if autoscaler is None:
         return
     meta = autoscaler["metadata"]
-    said = str((meta.get("annotations") or {}).get(MIN_SCALE) or "")
-    ours = _ours(autoscaler)
-    held = int(said) if said.isdigit() else 0
-    if (pods <= held and not ours) or (ours and pods == held):
+    notes, ours = meta.get("annotations") or {}, _ours(autoscaler)
+    wanted = {CANARY_MIN_SCALE: str(pods)} if pods else {}
+    if pods and (MIN_SCALE not in notes or MIN_SCALE in ours):
+        wanted[MIN_SCALE] = str(pods)
+    if wanted == {name: notes[name] for name in ours if name in notes}:
         return
     body: Object = {
         "apiVersion": autoscaler["apiVersion"],
         "kind": autoscaler["kind"],
         "metadata": {k: meta[k] for k in ("name", "namespace", "resourceVersion")},
     }
-    if pods:
-        body["metadata"]["annotations"] = {MIN_SCALE: str(pods)}
+    if wanted:
+        body["metadata"]["annotations"] = wanted
     await client.apply(resources.POD_AUTOSCALERS, body, manager=MANAGER)
 
 
-def _ours(autoscaler: Mapping[str, Any]) -> bool:
-    """Whether the annotation is there because of us."""
+def _ours(autoscaler: Mapping[str, Any]) -> set[str]:
+    """The annotations that are there because of us."""
     for entry in autoscaler["metadata"].get("managedFields") or ():
         notes = ((entry.get("fieldsV1") or {}).get("f:metadata") or {}).get("f:annotations") or {}
-        if entry.get("manager") == MANAGER and f"f:{MIN_SCALE}" in notes:
-            return True
-    return False
+        if entry.get("manager") == MANAGER:
+            return {name for name in (MIN_SCALE, CANARY_MIN_SCALE) if f"f:{name}" in notes}
+    return set()
