@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from knet.model.serving import Configuration, KService, Revision, Route
+from knet.serving import waiting
+from knet.serving.chain import Link
+from knet.serving.conditions import HAPPY, UNKNOWN
 from knet.serving.configuration import NameTaken, named_revision
 from knet.serving.keys import controlled_by
 from knet.serving.living import Event, begin, end, observed, propagate, ready_of
@@ -34,10 +37,19 @@ class ServiceOutcome:
     error: str = ""
 
 
-def reconcile(service: KService, world: ServiceWorld, now: str) -> ServiceOutcome:
-    """Everything that follows from a Service. `now` is RFC 3339 text."""
+def reconcile(
+    service: KService, world: ServiceWorld, now: str, chain: Link | None = None, last: str = ""
+) -> ServiceOutcome:
+    """Everything that follows from a Service. `now` is RFC 3339 text.
+
+    `chain`, where the Service has waited for long, is what it waits for (`waiting.explain`).
+    """
     work = _Reconcile(service, world, now)
     work.run()
+    if work.conditions.status(HAPPY) != UNKNOWN:
+        waiting.over(work.conditions)
+    elif chain is not None:
+        waiting.explain(work.conditions, chain, last)
     work.out.status = end(service.metadata, work.conditions, work.fields)
     return work.out
 

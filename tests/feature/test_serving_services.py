@@ -86,3 +86,20 @@ async def test_a_revision_that_no_route_names_any_more_is_in_reserve_and_may_be_
     )
     await live.gone(resources.REVISIONS, "hello-00001")
     assert state(await live.client.get(resources.REVISIONS, "hello-00002", "default")) == "active"
+
+
+async def test_a_class_that_nobody_claims_is_named_on_the_service(live):
+    await live.configure("config-network", **{"ingress-class": "nobody.example.com"})
+    await live.client.create(resources.KSERVICES, service())
+    await up(live, "hello-00001")
+    made = await live.until(
+        resources.KSERVICES, "hello", lambda item: "Ingress hello" in str(item.get("status"))
+    )
+    assert condition(made, "Waiting") == (
+        "True",
+        "WaitingForIngress",
+        "Ingress hello: no controller has taken it up: is one for class nobody.example.com installed, and running?",
+    )
+    await served(live)
+    done = await live.until(resources.KSERVICES, "hello", ready)
+    assert "Waiting" not in [c["type"] for c in done["status"]["conditions"]]
