@@ -138,9 +138,12 @@ async def _run(
 
 
 async def connection(kubeconfig: Path | None) -> Any:
-    from kubernetes.aio.config import ConfigException
+    """Of whom a kubeconfig tells, else KUBECONFIG, else the pod's own account. Raises KnetError (KNET361)."""
+    from knet.kube.connection import from_kubeconfig, in_cluster, plain
 
-    from knet.kube.connection import from_kubeconfig, in_cluster
+    if kubeconfig is not None and (found := plain(kubeconfig)):
+        return found
+    from kubernetes.aio.config import ConfigException
 
     try:
         if kubeconfig is not None or os.environ.get("KUBECONFIG"):

@@ -34,6 +34,7 @@ COMMANDS = {
     "manifests": "Print what install applies, for Git.",
     "uninstall": "Take knet off a cluster; nothing stays.",
     "controller": "Run knet's controllers against a real cluster.",
+    "activator": "Hold requests for revisions at zero until a pod is ready.",
     "autoscaler": "Run the autoscaler: revisions to zero and back.",
     "backends": "List the gateways that are installed and what they can express.",
     "completion": "Print the completion script of bash, zsh or fish.",

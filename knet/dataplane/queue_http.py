@@ -10,10 +10,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import cast
 
 import httptools
 
-_LIMIT = 64 * 1024
+_LIMIT = 1024 * 1024
+"""Bytes of one request: Envoy says at length what it knows when it asks for its configuration (77 kB)."""
 
 
 @dataclass(slots=True)
@@ -41,10 +43,8 @@ Handler = Callable[[Request], Awaitable[Answer]]
 class Connection(asyncio.Protocol):
     """One connection. A handler is cancelled when whoever asked has gone."""
 
-    def __init__(self, handler: Handler, limit: int = _LIMIT) -> None:
-        """`limit` is the size of the largest request, in bytes."""
+    def __init__(self, handler: Handler) -> None:
         self._handler = handler
-        self._limit = limit
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._request = Request()
@@ -55,8 +55,7 @@ class Connection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by class
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._transport = None
@@ -66,7 +65,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._size += len(data)
         try:
-            if self._size > self._limit:
+            if self._size > _LIMIT:
                 raise httptools.HttpParserError("request too large")
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):

@@ -27,8 +27,6 @@ _KINDS = {
     "/v3/discovery:listeners": "type.googleapis.com/envoy.config.listener.v3.Listener",
     "/v3/discovery:clusters": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
 }
-_LIMIT = 1024 * 1024
-"""Envoy says at length what it knows when it asks: 77 kB."""
 _PRACTICE, _REAL = "practice", "real"
 
 

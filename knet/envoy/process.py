@@ -16,6 +16,7 @@ from typing import IO, Protocol
 from knet import checks
 from knet.envoy import process_admin
 from knet.envoy.bootstrap import Address, Tcp, Unix
+from knet.envoy.process_adopt import Adopted, adopt
 from knet.errors import Diagnostic
 
 _PR_SET_PDEATHSIG = 1
@@ -33,7 +34,8 @@ class Options:
 
     `config_log_level` stays at error because a refused RouteConfiguration makes Envoy warn once for
     each of the 10,000 others (facts/envoy-xds.md, section 4). `die_with_parent` is off for gateways
-    that have to outlive their control plane. `environment` adds to ours.
+    that have to outlive their control plane; `adopt`: one that did is taken over if its configuration is the same
+    and its admin interface a socket. `environment` adds to ours.
     """
 
     concurrency: int = 0
@@ -42,6 +44,7 @@ class Options:
     log: Path | None = None
     drain_seconds: int = 5
     die_with_parent: bool = True
+    adopt: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def arguments(self) -> list[str]:
@@ -87,10 +90,11 @@ class Envoy:
         self._directory = directory
         self._options = options or Options()
         self._on_exit = on_exit
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: asyncio.subprocess.Process | Adopted | None = None
         self._watch: asyncio.Task[None] | None = None
         self.problem: Diagnostic | None = None
         self.restarts = 0
+        self.adopted = False
 
     @property
     def pid(self) -> int | None:
@@ -100,8 +104,13 @@ class Envoy:
     async def start(self) -> None:
         """Starts it and keeps it running until `stop`. Raises OSError if it cannot be executed."""
         self._directory.mkdir(parents=True, exist_ok=True)
-        (self._directory / "bootstrap.json").write_text(self._bootstrap.text())
-        await self._spawn()
+        text, admin = self._bootstrap.text(), self._bootstrap.admin
+        if self._options.adopt and isinstance(admin, Unix):
+            self._process = await adopt(self._directory, admin, text)
+            self.adopted = self._process is not None
+        if not self.adopted:
+            (self._directory / "bootstrap.json").write_text(text)
+            await self._spawn()
         self._watch = asyncio.create_task(self._keep_running())
 
     async def stop(self) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from knet.text import yaml
 
 Headers = Callable[[], Awaitable[Mapping[str, str]]]
 
@@ -40,6 +43,30 @@ def with_token(url: str, token: str, authority: Path | None = None) -> Connectio
 
     trusted = ssl.create_default_context(cafile=str(authority)) if authority else None
     return Connection(url, headers, trusted)
+
+
+def plain(path: Path) -> Connection | None:
+    """What a kubeconfig says, if that is one token and an authority, both in the file: as the embedded API's is.
+
+    Anything else is None, for `from_kubeconfig`, whose library takes a second to import.
+    """
+    try:
+        said = yaml.load_all(path.read_bytes())[0].data
+        context = _named(said, "contexts", said["current-context"])["context"]
+        cluster = _named(said, "clusters", context["cluster"])["cluster"]
+        user = _named(said, "users", context["user"])["user"]
+        authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
+        if set(user) != {"token"} or set(cluster) != {"server", "certificate-authority-data"}:
+            return None
+        made = with_token(cluster["server"], user["token"])
+        trusted = ssl.create_default_context(cadata=authority)
+        return replace(made, ssl=trusted, namespace=context.get("namespace") or "default")
+    except (OSError, LookupError, TypeError, ValueError, AttributeError):
+        return None  # whoever reads it in general says what is wrong
+
+
+def _named(said: Any, kind: str, name: str) -> Any:
+    return next((one for one in said[kind] if one["name"] == name), {})
 
 
 async def from_kubeconfig(path: Path | None = None, context: str | None = None) -> Connection:

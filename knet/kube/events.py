@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import collections
-import contextlib
 import hashlib
 import logging
 import time
@@ -83,44 +82,34 @@ class Recorder:
         component: str,
         host: str = "",
         clock: Callable[[], float] = time.time,
+        lag: float = 0.0,
     ) -> None:
+        """`lag` is for how many seconds an event waits, so that writing it is not in the way of what it tells."""
         self._client = client
         self._component = component
         self._host = host
         self._clock = clock
+        self._lag = lag
         self._queue: asyncio.Queue[tuple[float, dict[str, Any]]] = asyncio.Queue()
-        self._hurry = asyncio.Event()
         self._counts: collections.OrderedDict[tuple[str, str], int] = collections.OrderedDict()
 
-    def record(
-        self, about: Object, kind: str, reason: str, message: str, path: str = "", *, lag: float = 0.0
-    ) -> None:
-        """Notes that something happened to an object.
-
-        It may be written `lag` seconds later, so that it is not in the way of what it tells; sooner if
-        something comes that is to be written at once, for events stay in order.
-        """
+    def record(self, about: Object, kind: str, reason: str, message: str, path: str = "") -> None:
+        """Notes that something happened to an object."""
         made = event(
             about, kind, reason, message,
             component=self._component, host=self._host, now=self._clock(), path=path,
         )  # fmt: skip
-        self._queue.put_nowait((time.monotonic() + lag, made))
-        if not lag:
-            self._hurry.set()
+        self._queue.put_nowait((time.monotonic() + self._lag, made))
 
     async def run(self) -> None:
         """Writes, for ever. An event that the API refuses is logged and let go, as kubelet does."""
         while True:
             due, found = await self._queue.get()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(due - time.monotonic(), 0)):
-                    await self._hurry.wait()
+            await asyncio.sleep(max(due - time.monotonic(), 0))
             try:
                 await self._write(found)
             except (ApiError, aiohttp.ClientError, TimeoutError) as error:
                 _log.warning("event %s of %s: %s", found["reason"], found["metadata"]["name"], error)
-            if self._queue.empty():
-                self._hurry.clear()
 
     async def _write(self, found: dict[str, Any]) -> None:
         name, namespace = found["metadata"]["name"], found["metadata"]["namespace"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from knet.kube.resources import ENDPOINTS, SERVICES, Resource
@@ -15,7 +14,6 @@ from knet.local.pods.modes import Modes
 
 NAMESPACE = "knative-serving"
 ACTIVATOR, AUTOSCALER = "activator-service", "autoscaler"
-_COMMANDS = {ACTIVATOR: "knet.cli.activator", AUTOSCALER: "knet.cli.autoscaler"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +48,17 @@ def objects(at: Places) -> Iterable[tuple[Resource, Object]]:
         inner = [{"name": n, "port": target, "protocol": "TCP"} for n, (_, target) in ports.items()]
         subsets = [{"addresses": [{"ip": at.host}], "ports": inner}]
         yield SERVICES, {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"ports": outer}}
-        if find_spec(_COMMANDS[name]):  # without an activator requests go straight to pods
-            yield ENDPOINTS, {"apiVersion": "v1", "kind": "Endpoints", "metadata": meta, "subsets": subsets}
+        yield ENDPOINTS, {"apiVersion": "v1", "kind": "Endpoints", "metadata": meta, "subsets": subsets}
 
 
-def children(at: Places, kubeconfig: Path, environment: Mapping[str, str]) -> Iterable[Child]:
+def children(at: Places, state: Path, environment: Mapping[str, str]) -> Iterable[Child]:
     """Both, as commands of ours."""
-    known = ("--kubeconfig", str(kubeconfig))
-    knet = (sys.executable, "-m", "knet")
     own: tuple[str, ...]
-    if find_spec(_COMMANDS[ACTIVATOR]):
-        ports = ("--http1", str(at.http1), "--h2c", str(at.h2c), "--metrics", str(at.metrics))
-        own = ("--host", at.host, *ports, "--autoscaler", f"ws://{at.host}:{at.stats}")
-        yield Child("activator", (*knet, "activator", "run", *known, *own), environment)
-    if find_spec(_COMMANDS[AUTOSCALER]):
-        own = ("--listen", f"{at.host}:{at.stats}")
-        yield Child("autoscaler", (*knet, "autoscaler", "run", *known, *own), environment, awaited=False)
+    known = ("--kubeconfig", str(state / "kubeconfig"))
+    knet = (sys.executable, "-m", "knet")
+    ports = ("--http1", str(at.http1), "--h2c", str(at.h2c), "--metrics", str(at.metrics))
+    there = ("--directory", str(state / "activator"), "--drain-seconds", "1")
+    own = ("--host", at.host, *ports, *there, "--autoscaler", f"ws://{at.host}:{at.stats}")
+    yield Child("activator", (*knet, "activator", "run", *known, *own), environment)
+    own = ("--listen", f"{at.host}:{at.stats}")
+    yield Child("autoscaler", (*knet, "autoscaler", "run", *known, *own), environment)

@@ -118,7 +118,17 @@ def token(state: Path) -> str:
 
 
 _OURS = (
-    *("api.crt", "api.db", "api.db-shm", "api.db-wal", "api.key", "envoy", "images.yaml", "knet.log"),
+    *(
+        "activator",
+        "api.crt",
+        "api.db",
+        "api.db-shm",
+        "api.db-wal",
+        "api.key",
+        "envoy",
+        "images.yaml",
+        "knet.log",
+    ),
     *("kubeconfig", "lock", "logs", "pods", "ready.json", "token"),
 )
 

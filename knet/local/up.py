@@ -260,7 +260,7 @@ async def _children(wanted: Run, client: Client, node: Node, voice: Voice) -> Ch
     at = await serverless.places(node.modes)
     children = Children(wanted.state / "logs", voice.problem)
     environment = {**wanted.environment, MARK: f"{node.mark}knet"}
-    for child in serverless.children(at, wanted.kubeconfig, environment):
+    for child in serverless.children(at, wanted.state, environment):
         children.start(child)
     for resource, body in serverless.objects(at):
         await client.apply(resource, body)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from knet.local.pods import modes, network
+from knet.local.pods import modes
 from knet.local.pods.network import HostPorts, Namespaces, NetworkError, candidates
 from knet.local.pods.process import run
 from unit.local_pods.pods import eventually
@@ -116,13 +116,11 @@ async def test_a_place_goes_with_its_pod(namespaces):
 
 
 async def test_addresses_that_were_used_come_last(namespaces, monkeypatch):
-    monkeypatch.setattr(network, "_AHEAD", 1)
-    await asyncio.gather(*(namespaces._ahead.pop() for _ in range(len(namespaces._ahead))))
     place = await namespaces.make("u", (), {})
-    await asyncio.gather(*namespaces._ahead)
+    await namespaces._ahead
     monkeypatch.setattr(namespaces, "_hosts", iter(()))
     ahead = await namespaces.make("v", (), {})
-    await asyncio.wait(namespaces._ahead)
+    await asyncio.wait([namespaces._ahead])
     await namespaces.remove("u")
     with pytest.raises(NetworkError, match="are taken"):  # found out before there was one
         await namespaces.make("w", (), {})
