@@ -86,11 +86,10 @@ class Proxy(QueueProxy):
         await self._envoy.ready()
 
 
-@asynccontextmanager
-async def queue_proxy(user_port: int, directory: Path, **changes: Any) -> AsyncIterator[Proxy]:
-    """Runs one on ports of its own, for as long as the context lasts; it ends by a drain."""
+def settings(user_port: int, **changes: Any) -> Settings:
+    """Those of one on ports of its own."""
     port, admin, metrics = free_ports(3)
-    settings = Settings(
+    return Settings(
         namespace="default",
         configuration="hello",
         revision="hello-00001",
@@ -102,8 +101,14 @@ async def queue_proxy(user_port: int, directory: Path, **changes: Any) -> AsyncI
         metrics_port=metrics,
         **{"quiet": 0.0, **changes},
     )
-    proxy = Proxy(settings, find_envoy(os.environ), directory)
-    proxy.settings = settings
+
+
+@asynccontextmanager
+async def queue_proxy(user_port: int, directory: Path, **changes: Any) -> AsyncIterator[Proxy]:
+    """Runs one on ports of its own, for as long as the context lasts; it ends by a drain."""
+    wanted = settings(user_port, **changes)
+    proxy = Proxy(wanted, find_envoy(os.environ), directory)
+    proxy.settings = wanted
     running = asyncio.create_task(proxy.run())
     await asyncio.wait({running, asyncio.create_task(proxy.ready())}, return_when=asyncio.FIRST_COMPLETED)
     try:

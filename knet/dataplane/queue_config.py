@@ -26,8 +26,8 @@ _DEPTH = 10
 """Knative's queue is ten times as long as the limit."""
 SOURCE = "source"
 _AGENT, _BRIDGE = "agent", "bridge"
-_ASK_AGAIN, _FOR_EVER = "0.02s", "31536000s"
-"""Envoy asks again at once; the answer comes when there is one."""
+_ASK_AGAIN, _FOR_EVER = "0.02s", "1000000s"
+"""Envoy asks again at once; the answer comes when there is one. (More than 2**31 ms is no time at all to it.)"""
 _STREAMS = 100
 """How many streams one h2 connection to the user's container carries; most servers allow that many."""
 _IDLE = "1s"

@@ -14,8 +14,7 @@ from typing import cast
 
 import httptools
 
-_LIMIT = 1024 * 1024
-"""Bytes of one request: Envoy says at length what it knows when it asks for its configuration (77 kB)."""
+_LIMIT = 64 * 1024
 
 
 @dataclass(slots=True)
@@ -43,8 +42,10 @@ Handler = Callable[[Request], Awaitable[Answer]]
 class Connection(asyncio.Protocol):
     """One connection. A handler is cancelled when whoever asked has gone."""
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, limit: int = _LIMIT) -> None:
+        """`limit` is the size of the largest request, in bytes."""
         self._handler = handler
+        self._limit = limit
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._request = Request()
@@ -65,7 +66,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._size += len(data)
         try:
-            if self._size > _LIMIT:
+            if self._size > self._limit:
                 raise httptools.HttpParserError("request too large")
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):

@@ -27,6 +27,8 @@ _KINDS = {
     "/v3/discovery:listeners": "type.googleapis.com/envoy.config.listener.v3.Listener",
     "/v3/discovery:clusters": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
 }
+_LIMIT = 1024 * 1024
+"""Envoy says at length what it knows when it asks: 77 kB."""
 _PRACTICE, _REAL = "practice", "real"
 
 
@@ -47,7 +49,7 @@ class Spare:
         """Raises OSError if Envoy cannot be executed."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_unix_server(
-            partial(Connection, self._answer), self._bootstrap.source
+            partial(Connection, self._answer, limit=_LIMIT), self._bootstrap.source
         )
         await self.envoy.start()
 

@@ -1,0 +1,74 @@
+"""An Envoy that has started before its pod: it serves what it is given, and is silent at rest."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import pytest
+
+from apps import Runtime, serve
+from knet.dataplane.queue_http import Request
+from knet.dataplane.queue_spare import Spare
+from knet.envoy.process_find import find_envoy
+from queue_proxy import Proxy, get, session, settings
+
+pytestmark = pytest.mark.envoy
+
+
+class Counting(Spare):
+    asked = 0
+
+    async def _answer(self, request: Request):
+        self.asked += 1
+        return await super()._answer(request)
+
+
+async def test_it_serves_what_it_is_given_and_asks_no_more(tmp_path):
+    runtime = Runtime("user")
+    async with serve(runtime), session() as client:
+        spare = Counting(find_envoy(os.environ), tmp_path)
+        await spare.start()
+        await spare.envoy.ready()
+        wanted = settings(runtime.port)
+        proxy = Proxy(wanted, find_envoy(os.environ), tmp_path, spare)
+        proxy.settings = wanted
+        running = asyncio.create_task(proxy.run())
+        await until(client, proxy.url, lambda status: status == 200)
+        assert (await get(client, proxy.url, **{"K-Network-Probe": "queue"})) == (200, "queue")
+        asked = spare.asked
+        await asyncio.sleep(1)  # what is tested is that nothing happens
+        assert spare.asked == asked <= 6, "two kinds, asked for three times each"
+        proxy.stop()
+        await asyncio.wait_for(running, 10)
+        await spare.stop()
+
+
+async def test_an_envoy_that_is_killed_is_followed_by_one_that_serves_the_same(tmp_path):
+    runtime = Runtime("user")
+    async with serve(runtime), session() as client:
+        spare = Spare(find_envoy(os.environ), tmp_path)
+        await spare.start()
+        wanted = settings(runtime.port)
+        proxy = Proxy(wanted, find_envoy(os.environ), tmp_path, spare)
+        proxy.settings = wanted
+        running = asyncio.create_task(proxy.run())
+        for _ in range(2):
+            await until(client, proxy.url, lambda status: status == 200)
+            await proxy.count()
+            os.kill(proxy.envoy_pid, 9)
+            await until(client, proxy.url, lambda status: status != 200)
+        proxy.stop()
+        await asyncio.wait_for(running, 10)
+        await spare.stop()
+
+
+async def until(client, url, holds):
+    """Asks until the status holds; 0 while nobody listens."""
+    status = -1
+    async with asyncio.timeout(10):
+        while not holds(status):
+            try:
+                status, _ = await get(client, url)
+            except OSError:
+                status = 0
