@@ -36,6 +36,7 @@ COMMANDS = {
     "controller": "Run knet's controllers against a real cluster.",
     "activator": "Hold requests for revisions at zero until a pod is ready.",
     "autoscaler": "Run the autoscaler: revisions to zero and back.",
+    "autoscale": "Replay what was measured of a revision: how it would have been scaled.",
     "backends": "List the gateways that are installed and what they can express.",
     "completion": "Print the completion script of bash, zsh or fish.",
 }

@@ -5,6 +5,7 @@ Input and output have the format of `golden/kpa/traces` (shared/golden/README.md
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from knet.scaling import config as autoscaler_config
@@ -23,16 +24,71 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def simulate(trace: dict[str, Any], service: str = "rev-private") -> dict[str, Any]:
-    """The decisions of every tick, as parallel lists, with the specs used. Raises ValueError for bad config."""
-    return _Run(trace, service).run()
+_SERIES = ("conc", "rps", "proxied_conc", "proxied_rps", "act_conc", "act_rps")
+_OFFSETS = ("start_offset_ms", "sample_offset_ms", "tick_offset_ms", "initial_ready")
+
+
+def run(trace: Mapping[str, Any], service: str = "rev-private") -> dict[str, Any]:
+    """The decisions of every pass, as parallel lists, with the specs used.
+
+    Raises ValueError for what is no trace, and for a bad config-autoscaler (with Knative's text).
+    """
+    return _Run(complete(trace), service).run()
+
+
+def complete(trace: Mapping[str, Any]) -> dict[str, Any]:
+    """A trace with what it leaves out. Raises ValueError, naming the field, for what cannot be one."""
+    made = {**dict.fromkeys(_OFFSETS, 0), "config": {}, "pa": {}, "updates": [], **trace}
+    lengths = {name: len(_numbers(made, name)) for name in _SERIES if made.get(name) is not None}
+    seconds = max((lengths[name] for name in ("conc", "rps") if name in lengths), default=0)
+    if not seconds:
+        raise ValueError("conc: a trace needs one number for each second (or rps)")
+    if any(length != seconds for length in lengths.values()):
+        raise ValueError(f"{', '.join(lengths)}: lists of one length, a number for each second")
+    ready = made.get("ready")
+    if ready is not None and len(_numbers(made, "ready")) < seconds:
+        raise ValueError(f"ready: a number for each of the {seconds} seconds")
+    for name in _OFFSETS:
+        _need(isinstance(made[name], int), f"{name}: a whole number")
+    for name, said in (("pa", made["pa"]), *((f"updates[{i}].pa", u) for i, u in enumerate(_updates(made)))):
+        _check_pa(name, said)
+    _need(isinstance(made["config"], Mapping), "config: ConfigMaps by name")
+    return {**made, "seconds": seconds}
+
+
+def _need(holds: bool, said: str) -> None:
+    if not holds:
+        raise ValueError(said)
+
+
+def _numbers(trace: Mapping[str, Any], name: str) -> list[Any]:
+    values = trace[name]
+    if not isinstance(values, list) or not all(v is None or isinstance(v, int | float) for v in values):
+        raise ValueError(f"{name}: a list of numbers (null where nothing was measured)")
+    return values
+
+
+def _updates(trace: Mapping[str, Any]) -> list[Any]:
+    found = trace["updates"] or []
+    if not isinstance(found, list) or not all(
+        isinstance(u, Mapping) and "at_s" in u and "pa" in u for u in found
+    ):
+        raise ValueError("updates: a list of {at_s, pa}")
+    return [u["pa"] for u in found]
+
+
+def _check_pa(name: str, said: Any) -> None:
+    _need(isinstance(said, Mapping), f"{name}: {{annotations, containerConcurrency, reachability}}")
+    notes = said.get("annotations") or {}
+    texts = isinstance(notes, Mapping) and all(isinstance(v, str) for v in notes.values())
+    _need(texts, f"{name}.annotations: texts by name")
 
 
 class _Run:
     def __init__(self, trace: dict[str, Any], service: str) -> None:
         self.trace = trace
         self.service = service
-        self.config = autoscaler_config.parse(trace["config"].get("config-autoscaler", {}))
+        self.config = autoscaler_config.parse(trace["config"].get("config-autoscaler") or {})
         self.specs: list[Spec] = []
         self.out: dict[str, list[Any]] = {name: [] for name in COLUMNS}
         self.bounded: dict[int, int] = {}
@@ -51,7 +107,7 @@ class _Run:
         self._use(trace["pa"], self.base_ms)
         begun = self.fleet.standing(REVISION)
         updates = {u["at_s"]: u["pa"] for u in trace.get("updates") or []}
-        for second in range(len(trace["conc"])):
+        for second in range(trace["seconds"]):
             now_ms = self.base_ms + second * 1000
             if second in updates:
                 self._use(updates[second], now_ms)

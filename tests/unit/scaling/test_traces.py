@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from knet.scaling.simulate import simulate
+from knet.scaling.simulate import run
 from support import golden_names, golden_output, needs_golden
 
 CASES = golden_names("kpa/traces/inputs")
@@ -16,7 +16,7 @@ CASES = golden_names("kpa/traces/inputs")
 def test_trace(case):
     trace = golden_output(f"kpa/traces/inputs/{case}.json")
     expected = golden_output(f"kpa/traces/outputs/{case}.json")
-    got = simulate(trace)
+    got = run(trace)
     assert got["specs"] == expected["specs"]
     assert got["initial_status"] == expected["initial_status"]
     for column, values in expected.items():
