@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import os
 import shutil
+from unittest.mock import AsyncMock
 
 import pytest
 
 from knet.kube.resources import CONFIG_MAPS, SECRETS
+from knet.local.pods import modes
 from unit.local_pods.cluster import box, cluster, gone, main, phase, ready, sh, waiting
 
 FOREVER = "while :; do sleep 0.02; done"
@@ -85,7 +87,8 @@ async def test_a_volume_whose_source_comes_later(there):
     await there.pod("p", ready)
 
 
-async def test_without_bubblewrap_only_pods_that_mount_something_wait(tmp_path):
+async def test_without_bubblewrap_only_pods_that_mount_something_wait(tmp_path, monkeypatch):
+    monkeypatch.setattr(modes, "_own_mounts", AsyncMock(return_value=None))
     for tool in ("ip", "unshare", "nsenter", "sh", "cat", "sleep"):
         (tmp_path / "bin").mkdir(exist_ok=True)
         if found := shutil.which(tool):

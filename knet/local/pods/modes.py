@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from knet.local.pods import mounter
 from knet.local.pods.network import HostPorts, Namespaces, NetworkError
 from knet.local.pods.process import run
 
@@ -21,7 +23,8 @@ class Modes:
     """What was found. An empty reason means that the better way works.
 
     `namespaces`: each pod with an address of its own; None, and `no_namespaces` says why, where pods
-    share the host's ports. `bubblewrap`: the program by which volumes are mounted, or None.
+    share the host's ports. `bubblewrap`: the program by which volumes are mounted (its own, or `mounter` in its
+    place), or None.
     """
 
     namespaces: Namespaces | None
@@ -48,8 +51,11 @@ class Modes:
         return [network, volumes, "resource limits are not enforced"]
 
 
-async def probe(environment: Mapping[str, str], seed: str, *, host_network: bool = False) -> Modes:
-    """Tries namespaces and bubblewrap. `seed` names the node, so that its addresses stay the same.
+async def probe(
+    environment: Mapping[str, str], seed: str, directory: Path, *, host_network: bool = False
+) -> Modes:
+    """Tries namespaces and bubblewrap. `seed` names the node, so that its addresses stay the same; `directory` is
+    the node's own.
 
     `host_network` asks for shared ports even where namespaces work. `Modes.namespaces` is started;
     whoever gets it stops it.
@@ -58,6 +64,8 @@ async def probe(environment: Mapping[str, str], seed: str, *, host_network: bool
     if not host_network:
         namespaces, why = await _namespaces(environment, seed)
     bubblewrap, no = await _bubblewrap(environment)
+    if bubblewrap is None and (own := await _own_mounts(environment, directory)):
+        bubblewrap, no = own, ""
     return Modes(namespaces, why, bubblewrap, no, HostPorts())
 
 
@@ -78,6 +86,29 @@ async def _namespaces(environment: Mapping[str, str], seed: str) -> tuple[Namesp
         root = "" if os.geteuid() == 0 else "; root may"
         return None, f"this user may make no network namespace joined to the host{root}: {error}"
     return made, ""
+
+
+async def _own_mounts(environment: Mapping[str, str], directory: Path) -> Path | None:
+    """A program that mounts as bubblewrap does, in the node's directory, if this user may make mount namespaces."""
+    if sys.platform != "linux":
+        return None
+    program = _mounter(directory)
+    words = (str(program), "--dev-bind", "/", "/", "--", "/bin/sh", "-c", ":")
+    try:
+        done = await run(words, env=environment, seconds=_SECONDS)
+    except (OSError, TimeoutError):
+        return None
+    return program if done.code == 0 else None
+
+
+def _mounter(directory: Path) -> Path:
+    """The program, written: one word to start it by, as bubblewrap has one."""
+    directory.mkdir(parents=True, exist_ok=True)
+    program = directory / "mounter"
+    words = (sys.executable, "-I", "-S", mounter.__file__, "--root", str(directory / "root"))
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+    program.chmod(0o755)
+    return program
 
 
 async def _bubblewrap(environment: Mapping[str, str]) -> tuple[Path | None, str]:

@@ -103,7 +103,9 @@ class Node:
         await asyncio.to_thread(end_leftovers, self._directory)
         self._reaper = self._reaper_started()
         own = self._environment | {MARK: self.mark}
-        self._modes = await probe(own, str(self._directory), host_network=self._options.host_network)
+        self._modes = await probe(
+            own, str(self._directory), self._directory, host_network=self._options.host_network
+        )
         self._queues = Queues(self._environment, self.mark, self._directory / "queues")
         if self._modes.namespaces:
             self._modes.namespaces.on_ahead = self._queues.expect

@@ -7,6 +7,7 @@ import itertools
 import os
 import socket
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -26,7 +27,7 @@ def devices(address):
 
 @pytest.fixture
 async def namespaces(tmp_path):
-    found = await modes.probe(ENV, str(tmp_path))
+    found = await modes.probe(ENV, str(tmp_path), tmp_path)
     if found.namespaces is None:
         pytest.skip(found.no_namespaces)
     yield found.namespaces
@@ -135,13 +136,14 @@ async def test_two_nodes_keep_apart(namespaces, tmp_path):
         await other.stop()
 
 
-async def test_what_a_machine_lacks_is_said(tmp_path):
+async def test_what_a_machine_lacks_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(modes, "_own_mounts", AsyncMock(return_value=None))
     (tmp_path / "bin").mkdir()
-    found = await modes.probe({"PATH": str(tmp_path / "bin")}, "x")
+    found = await modes.probe({"PATH": str(tmp_path / "bin")}, "x", tmp_path)
     assert found.namespaces is None
     assert found.host_ip == "127.0.0.1"
     text = "\n".join(found.lines())
     assert "install iproute2" in text
     assert "install bubblewrap" in text
-    shared = await modes.probe(ENV, "x", host_network=True)
+    shared = await modes.probe(ENV, "x", tmp_path, host_network=True)
     assert "as asked for" in shared.lines()[0]
