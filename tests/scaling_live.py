@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from embedded import embedded
@@ -52,6 +53,7 @@ class Scaled(Live):
     """A cluster under test with one revision."""
 
     autoscaler: Autoscaler
+    kubeconfig: Path
 
     async def revision(
         self, name: str = REVISION, replicas: int = 1, spec: Object | None = None, **notes: str
@@ -178,7 +180,7 @@ async def scaled_live(decider: Decider | None = None, *, loops: bool = True) -> 
         parts = (serving, autoscaler) if loops else (serving,)
         tasks = [asyncio.create_task(part.run()) for part in parts]
         live = Scaled(client, serving)
-        live.autoscaler = autoscaler
+        live.autoscaler, live.kubeconfig = autoscaler, api.kubeconfig
         try:
             yield live
         finally:

@@ -25,6 +25,7 @@ from knet.routing.passes.hosts import normal
 from knet.routing.table import RoutingTable, Visibility
 
 _CHAINS = ("service", "revision", "route")
+_SCALE = "scale"
 
 
 def _headers(
@@ -41,7 +42,13 @@ def _headers(
 
 def _explain_chain(word: str, names: tuple[str, ...], namespace: str, state: Path, form: str) -> None:
     if len(names) != 1:
-        raise click.UsageError(f"name one {word}: knet explain {word} NAME")
+        what = "revision" if word == _SCALE else word
+        raise click.UsageError(f"name one {what}: knet explain {word} NAME")
+    if word == _SCALE:
+        from knet.cli import explain_scale
+
+        explain_scale.run(names[0], namespace=namespace, state=state, form=form)
+        return
     from knet.cli import explain_chain
 
     explain_chain.run(word, names[0], namespace=namespace, state=state, form=form)
@@ -82,7 +89,8 @@ def command(
     """Say where a request to URL goes, with what probability, and why.
 
     `knet explain service NAME` (revision, route) asks the cluster instead, and shows the whole chain from the
-    Service to the gateway, with the state of each link and what it waits for.
+    Service to the gateway, with the state of each link and what it waits for. `knet explain scale REVISION` asks
+    the autoscaler for its last decision and what it came from.
 
     One column for each gateway says what that one does, read off what is rendered for it.
 
@@ -95,8 +103,9 @@ def command(
       knet explain http://hello.default.example.com/api -f examples/
       knet explain https://hello.example.com -H 'Knative-Serving-Tag: canary' -f examples/ -o json
       knet explain service hello
+      knet explain scale hello-00001
     """  # noqa: D301
-    if url in _CHAINS:
+    if url in (*_CHAINS, _SCALE):
         _explain_chain(url, given["paths"], namespace, state, form)
         return
     options = common.options_of(given)

@@ -72,7 +72,7 @@ async def _read(namespace: str, state: Path) -> Held:
             )
         },
     }  # fmt: skip
-    path = _kubeconfig(state)
+    path = kubeconfig(state)
     made: dict[str, Any] = {}
     try:
         async with Client(await from_kubeconfig(path)) as client:
@@ -88,7 +88,7 @@ async def _read(namespace: str, state: Path) -> Held:
     return made
 
 
-def _kubeconfig(state: Path) -> Path | None:
+def kubeconfig(state: Path) -> Path | None:
     """The embedded cluster's, unless KUBECONFIG names one or there is none: then the usual one."""
     own = state / "kubeconfig"
     return None if os.environ.get("KUBECONFIG") or not own.exists() else own

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import os
+import sys
 import time
+from asyncio.subprocess import PIPE
 
 import aiohttp
 import pytest
@@ -16,6 +20,7 @@ from knet.scaling.stat import Report, Stat, encode_reports
 from queue_proxies import NET, reporters
 from scaling_live import REVISION, scaled_live
 from serving_live import condition, ready
+from support import ROOT
 
 PAS, DEPLOYMENTS = resources.POD_AUTOSCALERS, resources.DEPLOYMENTS
 QUICK = Terms(1.0, 0.6, 0.2)
@@ -65,14 +70,12 @@ async def report(port, concurrency, *names, path="/"):
 
 
 async def explained(port, name=REVISION):
-    """What the replica says of the last decision, or whoever it sends us to."""
-    with contextlib.suppress(aiohttp.ClientConnectorError):  # the holder is gone
-        async with (
-            aiohttp.ClientSession() as session,
-            session.get(f"http://127.0.0.1:{port}/scale/default/{name}") as answer,
-        ):
-            return await answer.json() if answer.status == 200 else None
-    return None
+    """What the replica says of the last decision, or whoever decides."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{port}/scale/default/{name}") as answer,
+    ):
+        return await answer.json() if answer.status == 200 else None
 
 
 async def test_pods_follow_what_they_report(live, pods):
@@ -99,6 +102,36 @@ async def test_pods_follow_what_they_report(live, pods):
         about = f'k8s_namespace_name="default",kn_revision_name="{REVISION}"'
         assert f'kn_revision_pods_desired{{{about},kn_configuration_name="",kn_service_name=""}} 8' in text
         assert "kn_revision_panic_mode" in text
+
+
+async def knet(live, *words):
+    """(status, standard output, errors) of a command."""
+    environment = {**os.environ, "KUBECONFIG": str(live.kubeconfig), "NO_COLOR": "1"}
+    running = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "knet", *words, stdout=PIPE, stderr=PIPE, env=environment, cwd=ROOT
+    )
+    out, errors = await running.communicate()
+    return running.returncode, out.decode(), errors.decode()
+
+
+async def test_the_last_decision_is_explained(live, pods):
+    async with autoscaler(live.client, "one") as port:
+        await live.endpoints("autoscaler", [{"ip": "127.0.0.1"}], {"http": port}, "knative-serving")
+        await live.revision(window="6s", target="10", max_scale="3")
+        await live.pods(1, port=pods.port, address=NET)
+        pods.concurrency = 70.0
+        await replicas(live, 3)
+        status, out, errors = await knet(live, "explain", "scale", REVISION)
+        assert status == 0, errors
+        assert out.startswith(f"default/{REVISION}: 3 pods wanted, 1 ready (decided ")
+        assert "concurrency: 7 for each pod, of 10 that it can take" in out
+        assert "  bounds: min 0, max 3\n" in out
+        assert "wanted 3 (max), replicas 3" in out
+        status, out, _ = await knet(live, "explain", "scale", REVISION, "-o", "json")
+        assert json.loads(out)["outcome"]["max"] == 3
+        status, _, errors = await knet(live, "explain", "scale", "nobody")
+        assert status == 2
+        assert "no autoscaler decides for default/nobody" in errors
 
 
 async def test_a_request_that_waits_is_decided_for_at_once(live, pods):
@@ -146,7 +179,7 @@ async def test_replicas_share_revisions_and_send_reports_on(live, pods):
     async with autoscaler(live.client, "one") as first:
         await all_decided_by(first, names)
         async with autoscaler(live.client, "two") as second:
-            assert await explained(second, names[0]) is not None, "it sends those who ask to the holder"
+            assert await explained(second, names[0]) is not None, "it asks the holder"
             for name in names:
                 await live.until(PAS, name, lambda pa: ready(pa, "Active", "False"))
             await report(second, 1.0, *names)

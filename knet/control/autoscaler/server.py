@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 _LARGEST = 16 << 20
 _PATIENCE_S = 2.0
 FORWARDED = "/forwarded"
+_ASKED_ON = "x-knet-asked-on"
 SCALE = "/scale/{namespace}/{name}"
 
 
@@ -142,14 +143,25 @@ class Server:
             return None
 
     async def _say_scale(self, request: web.Request) -> web.Response:
+        """What holds for a revision; what is another replica's is asked of it, for it may not be in reach of all."""
         key = request.match_info["namespace"], request.match_info["name"]
         found = self._explain(key)
-        if found is None:
-            where = self._holder(key)
-            if where:
-                raise web.HTTPTemporaryRedirect(f"http://{where}/scale/{key[0]}/{key[1]}")
-            raise web.HTTPNotFound(text=f"nobody scales {key[0]}/{key[1]} here\n")
-        return web.Response(body=json.dumps(found), content_type="application/json")
+        if found is not None:
+            return web.Response(body=json.dumps(found), content_type="application/json")
+        where = "" if _ASKED_ON in request.headers else self._holder(key)
+        if where:
+            return await self._ask_on(f"http://{where}/scale/{key[0]}/{key[1]}")
+        return web.Response(status=404, text=f"no autoscaler decides for {key[0]}/{key[1]}\n")
+
+    async def _ask_on(self, url: str) -> web.Response:
+        assert self._session is not None
+        patience = aiohttp.ClientTimeout(total=_PATIENCE_S)
+        try:
+            async with self._session.get(url, headers={_ASKED_ON: "1"}, timeout=patience) as answer:
+                kind = answer.content_type
+                return web.Response(body=await answer.read(), status=answer.status, content_type=kind)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            return web.Response(status=502, text=f"its autoscaler does not answer: {error}\n")
 
     async def _say_metrics(self, _: web.Request) -> web.Response:
         return web.Response(text=self._metrics(), headers={"Content-Type": "text/plain; version=0.0.4"})
