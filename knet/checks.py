@@ -102,6 +102,11 @@ NOT_INSTALLED = Check("KNET383", "knet is not installed on this cluster", E)
 CLUSTER_REFUSES = Check("KNET384", "the cluster refuses a request", E)
 USER_OBJECTS = Check("KNET385", "objects of users would be deleted", E)
 
+# 39x: canaries
+NO_CANARY = Check("KNET390", "there is no such canary", E)
+CANARY_REFUSED = Check("KNET391", "a canary cannot do this now", E)
+BAD_PLAN = Check("KNET392", "plan of a canary cannot be followed", E)
+
 # 4xx: advice
 SHIFT_TOO_FAR = Check("KNET451", "traffic moves too far in one change", E)
 FORBIDDEN_CHANGE = Check("KNET452", "a kind of change that is forbidden here", E)

@@ -20,6 +20,7 @@ COMMANDS = {
     "kingress": "Print the KIngresses that Services, Routes and DomainMappings make.",
     "ci": "Print a workflow that checks routing on every pull request.",
     "traffic": "Edit the traffic block of a Service in place.",
+    "canary": "Roll out a new revision by percentages: start, watch, step, abort, report.",
     "gateway": "Serve files through a live Envoy on localhost, and show what it has acknowledged.",
     "up": "Run an embedded cluster on this machine: API, pods as processes, a real Envoy.",
     "down": "End the embedded cluster; its state stays.",

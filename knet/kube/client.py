@@ -178,10 +178,11 @@ class Client:
         *,
         kind: PatchKind = "merge",
         subresource: str = "",
+        manager: str = "",
     ) -> Object:
-        """A change of one object."""
+        """A change of one object; `manager` is who owns the fields then (else by the name of this program)."""
         path = resource.path(namespace, name, subresource)
-        return await self._ask("PATCH", path, None, patch, _PATCHES[kind])
+        return await self._ask("PATCH", path, _query(fieldManager=manager), patch, _PATCHES[kind])
 
     async def apply(
         self,
