@@ -71,6 +71,12 @@ class Watching:
         current = await self.client.get(kind, item["metadata"]["name"], item["metadata"].get("namespace"))
         return await self.client.replace(kind, {**current, "status": status}, subresource="status")
 
+    async def configure(self, name: str, **data: str) -> None:
+        """Writes a ConfigMap of knative-serving."""
+        meta = {"name": name, "namespace": "knative-serving"}
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data}
+        await self.client.apply(resources.CONFIG_MAPS, body, manager="operator")
+
 
 class Live(Watching):
     """A cluster under test."""
@@ -87,12 +93,6 @@ class Live(Watching):
             idle = all(loop.queue.idle for loop in self.serving.loops)
             quiet = quiet + 1 if idle else 0
             await asyncio.sleep(0.02)
-
-    async def configure(self, name: str, **data: str) -> None:
-        """Writes a ConfigMap of knative-serving."""
-        meta = {"name": name, "namespace": "knative-serving"}
-        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data}
-        await self.client.apply(resources.CONFIG_MAPS, body, manager="operator")
 
 
 def ready(item: Object, name: str = "Ready", status: str = "True") -> bool:

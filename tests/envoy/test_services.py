@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+import sys
 
 import httpx
 import pytest
@@ -13,6 +15,7 @@ import pytest_asyncio
 from knet.envoy.process_find import find_envoy
 from knet.errors import KnetError
 from knet.kube import resources
+from knet.kube.errors import ApiError
 from serving_live import Watching, condition, ready
 from up import Up
 
@@ -130,3 +133,88 @@ async def test_a_revision_is_called_as_the_template_says(there):
     for other in (resources.REVISIONS, resources.DEPLOYMENTS):
         name = "byo-blue" if other is resources.REVISIONS else "byo-blue-deployment"
         assert (await there.client.get(other, name, "default"))["metadata"]["name"] == name
+
+
+async def test_volumes_init_containers_a_service_account_and_a_container_beside(up, there):
+    """What an init container made of a ConfigMap, a Secret and a token is served by one container; another stands by."""
+    node = up.ready()["machine"]
+    if not any("volumes are mounted" in str(line) for line in node):
+        pytest.skip(f"no volumes: {node}")
+    features = {"kubernetes.podspec-init-containers": "enabled"}
+    await there.configure("config-features", **features)
+    for kind, body in (
+        (resources.CONFIG_MAPS, {"data": {"who": "config"}}),
+        (resources.SECRETS, {"stringData": {"key": "secret"}}),
+        (resources.SERVICE_ACCOUNTS, {}),
+    ):
+        meta = {"name": "kept", "namespace": "default"}
+        head = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": meta}
+        await there.client.create(kind, {**head, **body})
+    token = {"path": "token", "audience": "vault", "expirationSeconds": 600}
+    sources = [{"configMap": {"name": "kept"}}, {"serviceAccountToken": token}]
+    made = service("full")
+    made["spec"]["template"]["spec"] = {
+        "serviceAccountName": "kept",
+        "initContainers": [
+            {
+                "name": "setup",
+                "image": "none",
+                "command": [
+                    "sh",
+                    "-c",
+                    "cat /all/who /secret/key > /data/text; wc -c < /all/token >> /data/text",
+                ],
+                "volumeMounts": [
+                    {"name": "data", "mountPath": "/data"},
+                    {"name": "secret", "mountPath": "/secret"},
+                    {"name": "all", "mountPath": "/all"},
+                ],
+            }
+        ],
+        "containers": [
+            {
+                "name": "front",
+                "image": "none",
+                "command": [sys.executable, "-m", "http.server", "8080", "--directory", "/data"],
+                "ports": [{"containerPort": 8080}],
+                "readinessProbe": {"httpGet": {"path": "/text"}},
+                "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+            },
+            {"name": "beside", "image": "none", "command": ["sh", "-c", "while :; do sleep 1; done"]},
+        ],
+        "volumes": [
+            {"name": "data", "emptyDir": {}},
+            {"name": "secret", "secret": {"secretName": "kept"}},
+            {"name": "all", "projected": {"sources": sources}},
+        ],
+    }
+    await there.client.create(resources.KSERVICES, made)
+    await there.until(resources.KSERVICES, "full", ready)
+    async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
+        answer = await client.get(
+            f"http://127.0.0.1:{up.http}/text", headers={"host": "full.default.localhost"}
+        )
+    text, size = answer.text[:12], int(answer.text[12:])
+    assert text == "configsecret"
+    assert size > 300
+    pods = await there.client.list(resources.PODS, "default", labels="serving.knative.dev/service=full")
+    names = [c["name"] for c in pods.items[0]["status"]["containerStatuses"]]
+    assert sorted(names) == ["beside", "front", "queue-proxy"]
+
+
+async def test_a_name_that_is_taken_moves_no_traffic(up, there):
+    named = service("taken", "one")
+    named["spec"]["template"]["metadata"] = {"name": "taken-blue"}
+    await there.client.create(resources.KSERVICES, named)
+    await there.until(resources.KSERVICES, "taken", ready)
+    change = {
+        "template": {
+            "metadata": {"name": "taken-blue"},
+            "spec": service("taken", "two")["spec"]["template"]["spec"],
+        }
+    }
+    with contextlib.suppress(ApiError):  # the webhook may refuse it first
+        await there.client.patch(resources.KSERVICES, "taken", {"spec": change}, "default")
+        made = await there.until(resources.KSERVICES, "taken", lambda item: ready(item, status="False"))
+        assert condition(made, "RoutesReady")[1] == "RevisionNameTaken"
+    await answered(up, "taken", "Hello one!\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from knet.local.pods.fields import ConfigError, resource
@@ -34,6 +34,8 @@ class Sources:
     capacity: Mapping[str, int] = field(default_factory=dict)
     services: tuple[Object, ...] = ()
     named: Mapping[Name, Object | None] = field(default_factory=dict)
+    token: Callable[[Object, str, int], bytes] | None = None
+    """(pod, audience, seconds) → a token of the pod's service account."""
 
 
 def wanted(of: Container) -> set[Name]:

@@ -30,3 +30,4 @@ class Kit:
     environment: Mapping[str, str]
     capacity: Mapping[str, int]
     services: Callable[[Object], tuple[Object, ...]]
+    token: Callable[[Object, str, int], bytes]

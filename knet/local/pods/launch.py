@@ -145,7 +145,7 @@ class Launcher:
         uid = pod["metadata"]["uid"]
         kept = [v for v in pod["spec"].get("volumes") or () if (uid, v["name"]) in self._written]
         names = {name for volume in kept for name in volumes.named(volume)}
-        if names:
+        if kept:
             held = await self.objects(pod["metadata"]["namespace"], names)
             try:
                 self._fill(pod, kept, replace(sources, named=held))

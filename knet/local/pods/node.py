@@ -31,6 +31,7 @@ from knet.local.pods.modes import Modes, probe
 from knet.local.pods.process import Process, spawn
 from knet.local.pods.queues import Queues
 from knet.local.pods.spec import Object, containers, grace, stamp
+from knet.local.pods.tokens import Signer
 from knet.local.pods.worker import Worker
 
 Key = tuple[str, str]
@@ -122,6 +123,7 @@ class Node:
             environment=self._environment,
             capacity=_capacity(),
             services=self._linked,
+            token=Signer(self._directory / "tokens.key").token,
         )
         self._pods.on_change(lambda key, _old, _new: self._queue.add(key))
         loops = (self._pods.run(), self._services.run(), recorder.run())

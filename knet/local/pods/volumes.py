@@ -145,6 +145,10 @@ def _source(
     if "downwardAPI" in source:
         items = source["downwardAPI"].get("items") or ()
         return {i["path"]: (_downward(pod, i, sources), i.get("mode", mode)) for i in items}
+    if "serviceAccountToken" in source and sources.token is not None:
+        said = source["serviceAccountToken"]
+        text = sources.token(pod, said.get("audience", ""), said.get("expirationSeconds", 3600))
+        return {said["path"]: (text, mode)}
     found = next(iter(named(source)), None)
     if found is None:
         raise ConfigError(f'volume "{volume}": {", ".join(source)} is not offered here')

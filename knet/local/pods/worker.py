@@ -184,7 +184,10 @@ class Worker:
     def _sources(self, place: Place) -> Sources:
         kit = self._kit
         mark = f"{kit.mark}{self.uid}"
-        return Sources(place.sandbox, kit.environment, kit.node, mark, kit.capacity, kit.services(self.pod))
+        services = kit.services(self.pod)
+        return Sources(
+            place.sandbox, kit.environment, kit.node, mark, kit.capacity, services, token=kit.token
+        )
 
     async def _refresh(self) -> None:
         """ConfigMaps and Secrets reach mounted volumes within a minute, as they do with kubelet."""
