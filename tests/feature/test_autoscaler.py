@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import sys
 import time
 from asyncio.subprocess import PIPE
@@ -132,6 +133,22 @@ async def test_the_last_decision_is_explained(live, pods):
         status, _, errors = await knet(live, "explain", "scale", "nobody")
         assert status == 2
         assert "no autoscaler decides for default/nobody" in errors
+
+
+async def test_the_command_runs_until_it_is_told(live, pods):
+    await live.revision(window="6s", target="10")
+    await live.pods(1, port=pods.port, address=NET)
+    pods.concurrency = 14.0
+    command = (sys.executable, "-m", "knet", "autoscaler", "run", "--listen", "127.0.0.1:0")
+    running = await asyncio.create_subprocess_exec(
+        *command, "--kubeconfig", str(live.kubeconfig), stdout=PIPE, stderr=PIPE, cwd=ROOT
+    )
+    await replicas(live, 2)
+    running.send_signal(signal.SIGTERM)
+    out, errors = await running.communicate()
+    assert running.returncode == 0
+    assert b" decides; it listens on port " in out
+    assert b"Traceback" not in errors
 
 
 async def test_a_request_that_waits_is_decided_for_at_once(live, pods):

@@ -7,6 +7,7 @@ import logging
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from knet.kube.sync import Key
 from knet.scaling.sampling import averaged, order, sample_size
@@ -44,8 +45,7 @@ class _Line(asyncio.Protocol):
         return self._waiting is None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are none of asyncio's classes
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
