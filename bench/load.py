@@ -17,13 +17,15 @@ from dataclasses import dataclass, field
 class Result:
     """Answers by status, requests that got none (by reason), and latencies in seconds.
 
-    `resent`: requests that went out on a kept connection just as the server closed it, and went again.
+    `resent`: requests that went out on a kept connection just as the server closed it, and went again. `bad_at`: when
+    those were due that were not answered with 200 (`time.perf_counter`).
     """
 
     statuses: Counter[int] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
     latencies: list[float] = field(default_factory=list)
     resent: int = 0
+    bad_at: list[float] = field(default_factory=list)
 
     @property
     def sent(self) -> int:
@@ -61,6 +63,7 @@ class Load:
         self.limit = limit
         self.path = path
         self.result = Result()
+        self.under_way = 0
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
         self._stopped = asyncio.Event()
         self._moved = asyncio.Event()
@@ -113,10 +116,14 @@ class Load:
         return True
 
     async def _counted(self, host: str, due: float) -> None:
-        await self._one(host, due)
+        self.under_way += 1
+        if not await self._one(host, due):
+            self.result.bad_at.append(due)
+        self.under_way -= 1
         self._moved.set()
 
-    async def _one(self, host: str, due: float) -> None:
+    async def _one(self, host: str, due: float) -> bool:
+        """One request; whether it was answered with 200."""
         fresh = not self._idle
         try:
             reader, writer = (
@@ -124,7 +131,7 @@ class Load:
             )
         except OSError:
             self.result.failed["connection refused"] += 1
-            return
+            return False
         try:
             writer.write(f"GET {self.path} HTTP/1.1\r\nhost: {host}\r\n\r\n".encode())
             head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
@@ -137,20 +144,20 @@ class Load:
             if not fresh:
                 self._hang_up()
                 self.result.resent += 1
-                await self._one(host, due)
-            else:
-                self.result.failed["connection closed"] += 1
-            return
+                return await self._one(host, due)
+            self.result.failed["connection closed"] += 1
+            return False
         except TimeoutError:
             writer.close()
             self.result.failed["no answer in 30 s"] += 1
-            return
+            return False
         self.result.statuses[status] += 1
         self.result.latencies.append(time.perf_counter() - due)
         if b"connection: close" in head.lower():
             writer.close()
         else:
             self._idle.append((reader, writer))
+        return status == 200
 
 
 def _parse(head: bytes) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from knet.dataplane.activator_backends import activators, backends, is_private, revision_of, rules
@@ -152,7 +153,7 @@ class Activator:
             self.counts.unknown += 1
             check.tell(Refusal.UNKNOWN)
             return None
-        now = self._loop.time()
+        now = monotonic()
         ticket = gate.arrive(check.tell, now)
         if ticket is not None:
             self.counts.held += 1
@@ -178,7 +179,7 @@ class Activator:
 
     def gone(self, ticket: Ticket | None, lease: Lease | None) -> None:
         """The client of a request has gone while it waited, or just when it was let go."""
-        now = self._loop.time()
+        now = monotonic()
         if ticket is not None:
             self.counts.cancelled += 1
             ticket.gate.leave(ticket, now)
@@ -203,7 +204,7 @@ class Activator:
         lease = self._leases.pop(name, None)
         if lease is not None:
             self._journal.ended(name)
-            lease.gate.done(lease, self._loop.time())
+            lease.gate.done(lease, monotonic())
 
     def _envoy_ended(self, problem: Diagnostic) -> None:
         """What was inside it is lost, and nobody will tell of its end."""
@@ -214,7 +215,7 @@ class Activator:
 
     def _take_up(self, left: list[Entry]) -> None:
         """Requests that an earlier process has let go and that are under way in Envoy still."""
-        now = self._loop.time()
+        now = monotonic()
         for entry in left:
             gate = self.gates.get((entry.namespace, entry.revision))
             if gate is None:
@@ -226,7 +227,7 @@ class Activator:
     # what the API tells
 
     def _revision_changed(self, key: Key, _old: Any, new: Object | None) -> None:
-        now = self._loop.time()
+        now = monotonic()
         gate = self.gates.get(key)
         if new is None:
             if gate is not None:
@@ -266,7 +267,7 @@ class Activator:
         return found
 
     def _phase(self, key: Key, phase: str) -> None:
-        self.cold.reach(key, phase, self._loop.time())
+        self.cold.reach(key, phase, monotonic())
 
     def _resize(self, key: Key) -> None:
         gate, pods = self.gates.get(key), self._pods.get(key)
@@ -275,7 +276,7 @@ class Activator:
         others = activators(self._endpoints_of(key, private=False))
         own = next((i for i, address in enumerate(others) if address in self._own), -1)
         limits = share(pods.healthy, gate.rules.concurrency, own, len(others))
-        gate.resize({address: (pods.protocol, limit) for address, limit in limits.items()}, self._loop.time())
+        gate.resize({address: (pods.protocol, limit) for address, limit in limits.items()}, monotonic())
 
     def _end_probes(self) -> None:
         for pods in self._pods.values():
@@ -284,16 +285,16 @@ class Activator:
     # what happens by itself
 
     async def _report(self) -> None:
-        due = self._loop.time()
+        due = monotonic()
         while True:
-            due = max(due + _PERIOD, self._loop.time())
-            await asyncio.sleep(due - self._loop.time())
-            self.reports.send(self._demand.period(self.gates.values(), self._loop.time()))
+            due = max(due + _PERIOD, monotonic())
+            await asyncio.sleep(due - monotonic())
+            self.reports.send(self._demand.period(self.gates.values(), monotonic()))
 
     async def _expire(self) -> None:
         while True:
             await asyncio.sleep(_TICK)
-            now = self._loop.time()
+            now = monotonic()
             for gate in list(self._queues):
                 gate.expire(now)
                 if not gate.waiting:

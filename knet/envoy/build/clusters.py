@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from envoy.config.cluster.v3 import cluster_pb2
+from envoy.config.cluster.v3 import circuit_breaker_pb2, cluster_pb2
 from envoy.config.core.v3 import address_pb2, base_pb2, protocol_pb2
 from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
 from envoy.extensions.transport_sockets.tls.v3 import common_pb2, secret_pb2, tls_pb2
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from envoy.type.matcher.v3 import string_pb2
-from google.protobuf import duration_pb2
+from google.protobuf import duration_pb2, wrappers_pb2
 
 from knet.envoy.build.hcm import ADS
 from knet.envoy.build.options import HostPort
@@ -20,6 +20,18 @@ from knet.envoy.build.wire import pack, serialize, tag, text
 _NAME = tag(cluster_pb2.Cluster, "name")
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 TLS_SOCKET = "envoy.transport_sockets.tls"
+
+
+_MANY = wrappers_pb2.UInt32Value(value=2**32 - 1)
+_LIMITS = circuit_breaker_pb2.CircuitBreakers(
+    thresholds=[
+        # Envoy's own are 1,024 requests and three that are sent again: what waits behind an activator for a pod is
+        # limited there, and what is sent again has reached nobody
+        circuit_breaker_pb2.CircuitBreakers.Thresholds(
+            max_connections=_MANY, max_pending_requests=_MANY, max_requests=_MANY, max_retries=_MANY
+        )
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +90,7 @@ def _eds(h2: bool, tls: UpstreamTls | None) -> bytes:
 
 
 def _cluster(h2: bool, tls: UpstreamTls | None, *, h1: bool = False) -> cluster_pb2.Cluster:
-    made = cluster_pb2.Cluster(connect_timeout=duration_pb2.Duration(seconds=5))
+    made = cluster_pb2.Cluster(connect_timeout=duration_pb2.Duration(seconds=5), circuit_breakers=_LIMITS)
     if h2 or h1:
         explicit = http_protocol_options_pb2.HttpProtocolOptions.ExplicitHttpConfig()
         if h2:

@@ -14,6 +14,7 @@ from envoy.config.core.v3 import base_pb2
 from envoy.config.route.v3 import route_components_pb2 as rc
 from envoy.config.route.v3 import route_pb2
 from envoy.extensions.filters.http.ext_authz.v3 import ext_authz_pb2
+from envoy.extensions.retry.host.previous_hosts.v3 import previous_hosts_pb2
 from envoy.type.matcher.v3 import string_pb2
 from google.protobuf import duration_pb2, wrappers_pb2
 
@@ -23,13 +24,20 @@ from knet.envoy.build.wire import embed, pack, serialize, tag, text
 
 Headers = tuple[tuple[str, str], ...]
 
+UNSENT = "x-knet-unsent"
+"""Response header of an activator: no pod has seen any of this request (`knet.dataplane.activator_config`)."""
+
 ANY_HOST = "*"
 """The domain of a virtual host that takes every request of its RouteConfiguration."""
 
 _CONFIG_NAME = tag(route_pb2.RouteConfiguration, "name")
 _CONFIG_HOST = tag(route_pb2.RouteConfiguration, "virtual_hosts")
 _CONFIG_TAIL = serialize(
-    route_pb2.RouteConfiguration(request_headers_to_remove=[SCOPE_HEADER], ignore_port_in_host_matching=True)
+    route_pb2.RouteConfiguration(
+        request_headers_to_remove=[SCOPE_HEADER],
+        response_headers_to_remove=[UNSENT],
+        ignore_port_in_host_matching=True,
+    )
 )
 
 _HOST_NAME = tag(rc.VirtualHost, "name")
@@ -44,9 +52,27 @@ _ROUTE_REDIRECT = serialize(rc.Route(redirect=rc.RedirectAction(https_redirect=T
 
 _ACTION_CLUSTERS = tag(rc.RouteAction, "weighted_clusters")
 _ACTION_HOST = tag(rc.RouteAction, "host_rewrite_literal")
+_RETRIES = rc.RetryPolicy(
+    # only what nobody has seen is sent again: to a pod that was killed, or an activator that is started again
+    retry_on="connect-failure,refused-stream,reset-before-request,retriable-headers",
+    retriable_headers=[rc.HeaderMatcher(name=UNSENT, present_match=True)],
+    num_retries=wrappers_pb2.UInt32Value(value=10),
+    retry_back_off=rc.RetryPolicy.RetryBackOff(
+        base_interval=duration_pb2.Duration(nanos=25_000_000),
+        max_interval=duration_pb2.Duration(seconds=1),
+    ),
+    retry_host_predicate=[
+        rc.RetryPolicy.RetryHostPredicate(
+            name="envoy.retry_host_predicates.previous_hosts",
+            typed_config=pack(previous_hosts_pb2.PreviousHostsPredicate()),
+        )
+    ],
+    host_selection_retry_max_attempts=3,
+)
 _ACTION_TAIL = serialize(
     rc.RouteAction(
         timeout=duration_pb2.Duration(),
+        retry_policy=_RETRIES,
         upgrade_configs=[
             rc.RouteAction.UpgradeConfig(upgrade_type="websocket", enabled=wrappers_pb2.BoolValue(value=True))
         ],
