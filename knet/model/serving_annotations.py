@@ -14,6 +14,7 @@ AUTOSCALING = "autoscaling.knative.dev"
 NETWORKING = "networking.knative.dev"
 SERVING = "serving.knative.dev"
 QUEUE = f"queue.sidecar.{SERVING}"
+RESOURCE_PERCENTAGE = (f"{QUEUE}/resource-percentage", f"{QUEUE}/resourcePercentage")
 _QUANTITY = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+|[KMGTPE]i|[numkMGTPE])?\Z")
 MAX_INT32 = 2**31 - 1
 
@@ -95,7 +96,7 @@ def queue_proxy(annotations: Mapping[str, str], at: str) -> Iterator[Fault]:
         if key.endswith(("-resource-request", "-resource-limit")):
             if not _QUANTITY.match(value):
                 yield invalid(value, path)
-        elif key in (f"{QUEUE}/resource-percentage", f"{QUEUE}/resourcePercentage"):
+        elif key in RESOURCE_PERCENTAGE:
             try:
                 number = float(value)
             except ValueError:

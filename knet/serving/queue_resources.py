@@ -7,10 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 from knet.model.config_deployment import Deployment
+from knet.model.serving_annotations import QUEUE, RESOURCE_PERCENTAGE
 from knet.text import go, quantity
 
-_PREFIX = "queue.sidecar.serving.knative.dev"
-_PERCENTAGE = (f"{_PREFIX}/resource-percentage", f"{_PREFIX}/resourcePercentage")
 _DEFAULTS = {
     ("requests", "cpu"): "25m",
     ("limits", "cpu"): "1",
@@ -50,7 +49,7 @@ def resources(
         made[kind][name] = value
     for kind, word in _KINDS.items():
         for name in _RESOURCES:
-            if value := _said(notes.get(f"{_PREFIX}/{name}-resource-{word}", "")):
+            if value := _said(notes.get(f"{QUEUE}/{name}-resource-{word}", "")):
                 made[kind][name] = value
     return {kind: values for kind, values in made.items() if values}
 
@@ -63,7 +62,7 @@ def _said(text: str) -> str:
 
 
 def _shares(notes: Mapping[str, str], user: Mapping[str, Any]) -> dict[tuple[str, str], str]:
-    text = next((notes[key] for key in _PERCENTAGE if key in notes), "")
+    text = next((notes[key] for key in RESOURCE_PERCENTAGE if key in notes), "")
     try:
         fraction = go.number(text) / 100
     except ValueError:
