@@ -18,7 +18,7 @@ from knet.control.definitions import definitions
 from knet.kube import resources
 from knet.kube.client import Client
 from knet.kube.errors import Conflict, NotFound
-from knet.local.admission import admit
+from knet.local.admission import Admission
 from knet.rollout import state as states
 from knet.rollout.commands import Command
 from knet.rollout.counts import Counts
@@ -191,7 +191,7 @@ class Stage:
 @asynccontextmanager
 async def stage() -> AsyncIterator[Stage]:
     """An API with our kinds, admission included, and nobody else in it."""
-    async with embedded(admit=[admit]) as api, api.client() as client:
+    async with embedded(admit=[Admission()]) as api, api.client() as client:
         for definition in definitions():
             await client.apply(resources.CUSTOM_RESOURCE_DEFINITIONS, definition)
         yield Stage(client)

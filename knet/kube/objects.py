@@ -18,13 +18,16 @@ def notes(item: Object) -> Mapping[str, str]:
     return item["metadata"].get("annotations") or {}
 
 
+def controller(item: Object) -> Object:
+    """The reference to the controller of an object; empty if it has none."""
+    owners = item["metadata"].get("ownerReferences") or ()
+    return next((owner for owner in owners if owner.get("controller")), {})
+
+
 def controller_of(item: Object, kind: str) -> str:
     """The name of the controller of an object, if it is of a kind."""
-    for owner in item["metadata"].get("ownerReferences") or ():
-        if owner.get("controller") and owner["kind"] == kind:
-            name: str = owner["name"]
-            return name
-    return ""
+    owner = controller(item)
+    return str(owner["name"]) if owner.get("kind") == kind else ""
 
 
 def owner_reference(owner: Object) -> Object:

@@ -1,18 +1,59 @@
-"""Admission of our own kinds, in process: what Knative's webhooks refuse, in their words."""
+"""Admission in process: what Knative's webhooks fill in, warn of and refuse, in their words."""
 
 from __future__ import annotations
 
-from knet.control.admission import refusal
+from knet.control.admission import REVISIONS, Asked, Policy, policy, review
+from knet.kube.objects import controller
 from knet.local.api.errors import bad_request
-from knet.local.api.kinds import Kind, Object
+from knet.local.api.kinds import Object
+from knet.local.api.resources import NAMESPACES, Write
+from knet.model.network import SYSTEM_NAMESPACE
+from knet.serving.config_maps import PARSERS
 
-
-def admit(operation: str, kind: Kind, new: Object, old: Object | None) -> Object:
-    """The object as it is admitted. Raises Refused (400). Nothing is filled in: objects stay as written."""
-    if operation != "DELETE" and (said := refusal(kind.collection, new, old)):
-        raise bad_request(f'admission webhook "{WEBHOOK}" denied the request: validation failed: {said}')
-    return new
-
-
-WEBHOOK = "validation.webhook.serving.knative.dev"
+VALIDATION = "validation.webhook.serving.knative.dev"
 """By this name scripts know who refuses."""
+CONFIGURATION = "config.webhook.serving.knative.dev"
+
+
+class Admission:
+    """Looks at every write of one API. What ConfigMaps say is read again when one of them has changed."""
+
+    def __init__(self) -> None:
+        self._read: tuple[str, ...] = ()
+        self._policy = Policy()
+
+    def __call__(self, write: Write) -> Object:
+        """The object as it is admitted. Raises Refused (400)."""
+        verdict = review(_asked(write), self._current(write))
+        if verdict.refusal:
+            name = CONFIGURATION if write.kind.collection == "configmaps" else VALIDATION
+            said = f'admission webhook "{name}" denied the request: validation failed: {verdict.refusal}'
+            raise bad_request(said)
+        for line in verdict.warnings:
+            write.warn(line)
+        return verdict.item
+
+    def _current(self, write: Write) -> Policy:
+        maps = {name: write.read("configmaps", (SYSTEM_NAMESPACE, name)) for name in PARSERS}
+        versions = tuple(item["metadata"]["resourceVersion"] if item else "" for item in maps.values())
+        if versions != self._read:
+            self._read = versions
+            self._policy = policy({name: item.get("data") or {} for name, item in maps.items() if item})
+        return self._policy
+
+
+def _asked(write: Write) -> Asked:
+    collection = write.kind.collection
+    orphan = write.operation == "DELETE" and collection == REVISIONS and _orphan(write)
+    return Asked(collection, write.operation, write.new, write.old, write.user, orphan)
+
+
+def _orphan(write: Write) -> bool:
+    meta = write.new["metadata"]
+    namespace = meta["namespace"]
+    owner = controller(write.new)
+    above = [
+        write.read(NAMESPACES, ("", namespace)),
+        write.read("configurations.serving.knative.dev", (namespace, owner["name"])) if owner else None,
+    ]
+    return any(item is None or item["metadata"].get("deletionTimestamp") for item in above)

@@ -34,7 +34,7 @@ from knet.kube.client import Client
 from knet.kube.connection import with_token
 from knet.kube.errors import AlreadyExists
 from knet.local import gateway, serverless, serving, state
-from knet.local.admission import admit
+from knet.local.admission import Admission
 from knet.local.api.errors import Refused
 from knet.local.api.kinds import Object
 from knet.local.api.server import ApiServer
@@ -156,7 +156,7 @@ async def _api(wanted: Run, stack: contextlib.AsyncExitStack) -> tuple[ApiServer
     token = state.token(wanted.state)
     database = wanted.state / "api.db"
     try:
-        api = ApiServer(database, wanted.state, token=token, logs=logs, admit=[admit])
+        api = ApiServer(database, wanted.state, token=token, logs=logs, admit=[Admission()])
     except sqlite3.DatabaseError as error:
         hint = f"move {database} away, or knet reset, which deletes it"
         raise KnetError(checks.UNREADABLE(f"{database}: {error}", hint=hint)) from error

@@ -18,7 +18,7 @@ LAST_MODIFIER = "serving.knative.dev/lastModifier"
 Plain = dict[str, Any]
 
 _HANDLERS = ("httpGet", "tcpSocket", "exec", "grpc")
-_SAID = (("httpGet", "port", 0), ("tcpSocket", "port", 0), ("grpc", "service", ""))
+_SAID: Mapping[str, Plain] = {"httpGet": {"port": 0}, "tcpSocket": {"port": 0}, "grpc": {"service": ""}}
 """What handlers always say; port 0 is that on which the container serves."""
 _WRITABLE = ("emptyDir", "persistentVolumeClaim", "ephemeral")
 _LOW_PORTS = 1024
@@ -121,9 +121,9 @@ def _timed(probe: Plain) -> Plain:
         for name, value in (("failureThreshold", 3), ("timeoutSeconds", 1)):
             if not made.get(name):
                 made[name] = value
-    for kind, name, value in _SAID:
-        if made.get(kind) is not None and made[kind].get(name) is None:
-            made[kind] = {**made[kind], name: value}
+    for kind, always in _SAID.items():
+        if made.get(kind) is not None:
+            made[kind] = {**always, **made[kind]}
     return made
 
 

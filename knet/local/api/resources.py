@@ -30,14 +30,30 @@ from knet.local.api.patches import apply as server_side
 from knet.local.api.store import Key, Store
 from knet.text import json
 
-Admission = Callable[[str, Kind, Object, Object | None], Object]
-"""(operation, kind, new, old) → the object as it is admitted. Raises Refused."""
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A write under review. `read` gives any object by collection and key; a deletion has its object twice."""
+
+    operation: str
+    kind: Kind
+    new: Object
+    old: Object | None
+    user: str
+    read: Callable[[str, Key], Object | None]
+    warn: Callable[[str], None]
+
+
+Admission = Callable[[Write], Object]
+"""Gives the object as it is admitted. Raises Refused."""
 
 _OURS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 _OMITTED = ("labels", "annotations", "finalizers", "ownerReferences", "generateName", "selfLink")
 """Left out where they are empty, as Kubernetes does."""
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 NAMESPACES = "namespaces"
+USER = "knet"
+"""Who asks: there is one token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +179,7 @@ class Resources:
             raise conflict(kind, key[1], said)
         if options.resource_version and options.resource_version != meta["resourceVersion"]:
             raise conflict(kind, key[1])
-        for admit in self.admit:
-            admit("DELETE", kind, old, old)
+        self._admitted("DELETE", kind, (old, old), options)
         if options.dry_run:
             return old, True
         item = json.copied(old)
@@ -295,6 +310,15 @@ class Resources:
                 network.allocate(item, old, self.store.all("services"), self.random)
         return self._written(kind, key, (item, old), options, sub)
 
+    def _admitted(
+        self, operation: str, kind: Kind, pair: tuple[Object, Object | None], options: Options
+    ) -> Object:
+        item, old = pair
+        for admit in self.admit:
+            write = Write(operation, kind, item, old, USER, self.store.get, options.warnings.append)
+            item = admit(write)
+        return item
+
     def _written(
         self, kind: Kind, key: Key, pair: tuple[Object, Object | None], options: Options, sub: str = ""
     ) -> Object:
@@ -302,9 +326,8 @@ class Resources:
         operation = "UPDATE" if old else "CREATE"
         meta = item["metadata"]
         if not sub:
-            for admit in self.admit:
-                item = admit(operation, kind, item, old)
-                meta = item["metadata"]
+            item = self._admitted(operation, kind, (item, old), options)
+            meta = item["metadata"]
         problems = rules.finalizers(item, old) if old else rules.name(key[1], label=kind.label_names)
         problems += rules.metadata(meta)
         if not sub or kind.schema is not None:
