@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,7 @@ async def _run(
     mode: str,
 ) -> None:
     from knet.backends.kourier import backend
+    from knet.control.admission import Asked, Verdict, review
     from knet.control.ingress import IngressController
     from knet.control.ingress_status import Balancers
     from knet.control.operator import Operator, Webhook
@@ -116,10 +118,12 @@ async def _run(
         stack.push_async_callback(ingresses.gateway.close)
         following = [asyncio.create_task(ingresses.serve())]
         writers = [ingresses.write]
+        reviewing: Callable[[Asked], Verdict] = review
         if mode == "full":
             serving = Serving(client)
             following.append(asyncio.create_task(serving.follow()))
             writers.append(serving.write)
+            reviewing = serving.review
         for task in following:
             stack.push_async_callback(_cancelled, task)
         webhook = None
@@ -134,7 +138,8 @@ async def _run(
                 for writer in writers:
                     group.create_task(writer())
 
-        await Operator(client, election, write, webhook, health, kubeconfig).run(stop)
+        operator = Operator(client, election, write, webhook, health, kubeconfig, reviewing)
+        await operator.run(stop)
 
 
 async def connection(kubeconfig: Path | None) -> Any:

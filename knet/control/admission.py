@@ -49,6 +49,8 @@ SERVING = {
     f"{plural}.serving.knative.dev"
     for plural in ("services", "routes", "configurations", "revisions", "domainmappings")
 }
+_COLLECTORS = "system:serviceaccount:kube-system:"
+"""Kubernetes's own controllers, which collect what nobody owns any more and empty namespaces."""
 _INTERNAL = ("networking.internal.knative.dev", "autoscaling.internal.knative.dev")
 
 
@@ -163,7 +165,7 @@ def refusal(collection: str, new: Object, old: Object | None, rules: Rules = DEF
 
 def _kept(asked: Asked) -> str:
     """A revision that Routes lead to is not deleted under them (facts/knative.md F27)."""
-    if asked.collection != REVISIONS or asked.orphan:
+    if asked.collection != REVISIONS or asked.orphan or asked.user.startswith(_COLLECTORS):
         return ""
     meta = asked.new["metadata"]
     routes = (meta.get("annotations") or {}).get(ROUTES, "")

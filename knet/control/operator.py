@@ -16,15 +16,15 @@ from typing import Any
 
 import kopf
 
-from knet.control.admission import refusal
-from knet.control.operator_kinds import CONFIGURATION, KINDS
+from knet.control.admission import Asked, Verdict, review
+from knet.control.operator_kinds import CONFIG_LABELS, CONFIGURATION, DEFAULTING, Hook, hooks
 from knet.control.webhook_bundle import Bundles
 from knet.control.webhook_certificate import keep
 from knet.kube.client import Client
 from knet.kube.lease import Election
-from knet.kube.resources import VALIDATING_WEBHOOKS
+from knet.kube.resources import MUTATING_WEBHOOKS, VALIDATING_WEBHOOKS
 
-STATIC = ((VALIDATING_WEBHOOKS, CONFIGURATION),)
+STATIC = ((VALIDATING_WEBHOOKS, CONFIGURATION), (MUTATING_WEBHOOKS, DEFAULTING))
 """The configurations that `knet install` makes."""
 
 
@@ -44,7 +44,10 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """`work` is run while this replica leads. `liveness` is a URL such as http://0.0.0.0:8080/healthz, or ""."""
+    """`work` is run while this replica leads. `liveness` is a URL such as http://0.0.0.0:8080/healthz, or "".
+
+    `review` decides of every write that the webhooks see, in kopf's thread: it only reads.
+    """
 
     client: Client
     election: Election
@@ -52,6 +55,7 @@ class Operator:
     webhook: Webhook | None = None
     liveness: str = ""
     kubeconfig: Path | None = None
+    review: Callable[[Asked], Verdict] = review
 
     async def run(self, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
         """Runs until `stop` is set; sets `ready` once kopf is. What `work` raises ends it and is raised.
@@ -106,10 +110,10 @@ class Operator:
         kopf.on.login(registry=registry)(kopf.login_with_service_account)
         kopf.on.login(registry=registry)(kopf.login_with_kubeconfig)
         if self.webhook is not None:
-            for group, version, plural in KINDS:
-                kopf.on.validate(
-                    group, version, plural, id=f"validate-{plural}", registry=registry, persistent=True
-                )(_validate)
+            for hook in hooks(mutating=True):
+                kopf.on.mutate(**_given(hook, "default", registry))(self._default)
+            for hook in hooks(mutating=False):
+                kopf.on.validate(**_given(hook, "validate", registry))(self._validate)
         if self.liveness:
             kopf.on.probe(id="leader", registry=registry)(self._leader)
         return registry
@@ -131,19 +135,49 @@ class Operator:
             )
         return settings
 
+    async def _default(self, *, patch: Any, **given: Any) -> None:
+        """A review that fills in. Parts that change are sent whole."""
+        asked = _asked(given)
+        made = self.review(asked).item
+        for part in ("metadata", "spec"):
+            before, after = asked.new.get(part) or {}, made.get(part) or {}
+            for name, value in after.items():
+                if value != before.get(name):
+                    patch.setdefault(part, {})[name] = value
+
+    async def _validate(self, *, warnings: list[str], **given: Any) -> None:
+        """A review that refuses."""
+        verdict = self.review(_asked(given))
+        if verdict.refusal:
+            raise kopf.AdmissionError(f"validation failed: {verdict.refusal}", code=400)
+        warnings.extend(verdict.warnings)
+
     async def _leader(self, **_: Any) -> bool:
         return self.election.leads.is_set()
 
 
-async def _validate(
-    *, body: Any, resource: Any, old: Any = None, operation: str | None = None, **_: Any
-) -> None:
-    """An admission review. Deletions are let through: garbage must always be able to go."""
-    if operation == "DELETE":
-        return
-    said = refusal(f"{resource.plural}.{resource.group}", dict(body), dict(old) if old else None)
-    if said:
-        raise kopf.AdmissionError(f"validation failed: {said}", code=400)
+def _given(hook: Hook, verb: str, registry: kopf.OperatorRegistry) -> dict[str, Any]:
+    """What kopf is to know of a hook; its id is the path by which the API server calls."""
+    return {
+        "group": hook.group,
+        "version": hook.version,
+        "plural": hook.plural,
+        "id": f"{verb}-{hook.plural}",
+        "registry": registry,
+        "persistent": True,
+        "operations": hook.operations,
+        "ignore_failures": not hook.fail,
+        "labels": None if hook.group else CONFIG_LABELS,
+    }
+
+
+def _asked(given: dict[str, Any]) -> Asked:
+    """What kopf says of a review, as our own rules take it."""
+    resource = given["resource"]
+    collection = f"{resource.plural}.{resource.group}" if resource.group else resource.plural
+    body, old = dict(given["body"]), given.get("old")
+    user = str((given.get("userinfo") or {}).get("username") or "")
+    return Asked(collection, given["operation"], body, dict(old) if old else None, user)
 
 
 async def _cancelled(task: asyncio.Task[Any]) -> None:

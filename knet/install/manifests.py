@@ -9,7 +9,7 @@ from typing import Any
 
 import knet
 from knet.control.definitions import definitions
-from knet.control.operator_kinds import KINDS
+from knet.control.operator_kinds import CONFIG_LABELS, hooks
 from knet.envoy.bootstrap import Bootstrap, Tcp, Unix
 from knet.install import configmaps
 from knet.install.values import Component, Mode, Values
@@ -132,7 +132,9 @@ def _given(values: Values) -> dict[str, Any]:
         "arguments": arguments(values),
         "labels": lambda component, provider="": _flow(labels(component, provider)),
         "common": _block(labels("namespace")),
-        "kinds": KINDS,
+        "validating": list(hooks(mutating=False)),
+        "mutating": list(hooks(mutating=True)),
+        "config_labels": CONFIG_LABELS,
         "pod": _block(_pod(values)),
         "container": _block(_CONTAINER),
         "gateway_name": gateway_name(values),

@@ -12,19 +12,25 @@ import pytest
 
 from knet.control.definitions import definitions
 from knet.control.operator import CONFIGURATION, Operator, Webhook
+from knet.control.operator_kinds import CONFIG_LABELS
 from knet.control.webhook_certificate import NAME
 from knet.kube.errors import ApiError
 from knet.kube.lease import Election
-from knet.kube.resources import CUSTOM_RESOURCE_DEFINITIONS, INGRESSES, KSERVICES, LEASES, SECRETS, Resource
-from live import free_ports
-
-WEBHOOKS = Resource(
-    "admissionregistration.k8s.io",
-    "v1",
-    "validatingwebhookconfigurations",
-    "ValidatingWebhookConfiguration",
-    False,
+from knet.kube.resources import (
+    CONFIG_MAPS,
+    CUSTOM_RESOURCE_DEFINITIONS,
+    INGRESSES,
+    KSERVICES,
+    LEASES,
+    MUTATING_WEBHOOKS,
+    REVISIONS,
+    SECRETS,
+    VALIDATING_WEBHOOKS,
+    Resource,
 )
+from knet.model.serving_defaults import CREATOR, LAST_MODIFIER
+from knet.serving.revision_names import ROUTES, ROUTING_STATE_LABEL
+from live import free_ports
 
 
 def ingress(namespace, percent):
@@ -81,13 +87,14 @@ async def operator(real_api, tmp_path):
         async with asyncio.timeout(30):
             while True:
                 with contextlib.suppress(ApiError):
-                    found = await client.get(WEBHOOKS, CONFIGURATION)
-                    if len(found.get("webhooks") or ()) >= 6:
+                    found = await client.get(VALIDATING_WEBHOOKS, CONFIGURATION)
+                    if len(found.get("webhooks") or ()) >= 12:
                         break
         yield client, health
         stop.set()
         await asyncio.wait_for(task, 30)
-        await client.delete(WEBHOOKS, CONFIGURATION)  # or nothing could be written any more
+        for kind in (VALIDATING_WEBHOOKS, MUTATING_WEBHOOKS):  # or nothing could be written any more
+            await client.delete(kind, CONFIGURATION)
 
 
 @pytest.mark.parametrize("api", ["real"], indirect=True)
@@ -111,7 +118,24 @@ async def test_it_admits_and_refuses(operator, api):
     assert made["metadata"]["name"] == "a"
     with pytest.raises(ApiError, match="reserved environment variable"):
         await client.create(KSERVICES, service(namespace, env=[{"name": "K_SERVICE", "value": "x"}]))
-    await client.create(KSERVICES, service(namespace))
+    made = await client.create(KSERVICES, service(namespace))
+    assert made["spec"]["template"]["spec"]["containers"][0]["name"] == "user-container"
+    assert made["metadata"]["annotations"][CREATOR] == made["metadata"]["annotations"][LAST_MODIFIER] != ""
+    assert made["spec"]["traffic"] == [{"latestRevision": True, "percent": 100}]
+    config = {"metadata": {"name": "config-gc", "namespace": "knative-serving", "labels": CONFIG_LABELS}}
+    with pytest.raises(ApiError, match="min-non-active-revisions"):
+        await client.create(CONFIG_MAPS, {**config, "data": {"min-non-active-revisions": "x"}})
+    await client.create(CONFIG_MAPS, {**config, "data": {"min-non-active-revisions": "3"}})
+    revision = {
+        "apiVersion": "serving.knative.dev/v1",
+        "kind": "Revision",
+        "metadata": {"name": "r-1", "namespace": namespace},
+        "spec": {"containers": [{"image": "hello"}]},
+    }
+    revision["metadata"] |= {"labels": {ROUTING_STATE_LABEL: "active"}, "annotations": {ROUTES: "hello"}}
+    await client.create(REVISIONS, revision)
+    with pytest.raises(ApiError, match="revision r-1 is in use: Route hello"):
+        await client.delete(REVISIONS, "r-1", namespace)
     await client.delete(INGRESSES, "a", namespace)
     lease = await client.get(LEASES, "knet", "knative-serving")
     assert lease["spec"]["holderIdentity"] == "one"

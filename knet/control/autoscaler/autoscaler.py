@@ -3,42 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from functools import cached_property
 
-from knet import checks
 from knet.control.autoscaler import hpas, podautoscalers, pods
 from knet.control.autoscaler.buckets import Buckets
 from knet.control.autoscaler.decisions import Decider
 from knet.control.autoscaler.engine import Engine
 from knet.control.autoscaler.podautoscalers import PodAutoscalers, Settings
-from knet.control.serving.configs import Check, Configs
+from knet.control.serving.configs import Configs
 from knet.control.serving.loop import Loop
-from knet.errors import Diagnostic, ObjectRef
 from knet.kube import resources
 from knet.kube.client import Client
 from knet.kube.cluster import Cluster
 from knet.kube.sync import Key
 from knet.model import config_deployment
-from knet.model.network import SYSTEM_NAMESPACE
 from knet.serving.config_maps import AUTOSCALER, PARSERS
-
-
-def _check(name: str) -> Check:
-    """Tells what is wrong with a map, in Knative's words."""
-    parse = PARSERS[name]
-
-    def check(data: Mapping[str, str]) -> tuple[object, tuple[Diagnostic, ...]]:
-        try:
-            return parse(data), ()
-        except ValueError as error:
-            about = ObjectRef("ConfigMap", SYSTEM_NAMESPACE, name)
-            return None, (checks.BAD_CONFIG(str(error), about=about, field="data"),)
-
-    return check
-
-
-CHECKS = {name: _check(name) for name in (AUTOSCALER, config_deployment.NAME)}
 
 
 class Autoscaler:
@@ -51,7 +30,7 @@ class Autoscaler:
         self.cluster = Cluster(client, (*podautoscalers.KINDS, *hpas.KINDS, pods.informer(client)))
         self.population = pods.Population()
         self.cluster.on(resources.PODS, self.population.change)
-        self.configs = Configs(self.cluster, CHECKS)
+        self.configs = Configs(self.cluster)
         self.configs.on_change(self._reconfigured)
         self.engine = Engine(self.cluster, self.population)
         self._decider: Decider = decider or self.engine

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 
-from knet.errors import Diagnostic, Severity
 from knet.kube import resources
 from knet.kube.client import Object
 from knet.kube.cluster import Cluster
@@ -14,19 +13,20 @@ from knet.model.core import ConfigMap
 from knet.model.meta import ObjectMeta
 from knet.model.network import SYSTEM_NAMESPACE
 from knet.routing.world import World
+from knet.serving import config_maps
 
 _log = logging.getLogger(__name__)
 
-Check = Callable[[Mapping[str, str]], tuple[object, tuple[Diagnostic, ...]]]
+Doubt = Callable[[Object, str], None]
 
 
 class Configs:
-    """The data of each map by name. One that is bad keeps what it last said (issue 5), and that is logged."""
+    """The data of each map by name. One that is bad keeps what it last said, and that is told."""
 
-    def __init__(self, cluster: Cluster, checks: Mapping[str, Check]) -> None:
-        """`checks` tell what is wrong with a map; maps without one are taken as they are."""
+    def __init__(self, cluster: Cluster, on_problem: Doubt | None = None) -> None:
+        """`on_problem` hears of each map that does not count, and why; the log always does."""
         self.data: dict[str, Mapping[str, str]] = {}
-        self._checks = checks
+        self._on_problem = on_problem
         self._changed: list[Callable[[], None]] = []
         self.problems: dict[str, str] = {}
         cluster.on(resources.CONFIG_MAPS, self._change)
@@ -49,12 +49,14 @@ class Configs:
         namespace, name = key
         if namespace != SYSTEM_NAMESPACE:
             return
-        data: Mapping[str, str] = (new or {}).get("data") or {}
-        data = {k: v for k, v in data.items() if k != "_example"}
-        problem = self._problem(name, data)
+        data = config_maps.settled((new or {}).get("data") or {})
+        problem = config_maps.problem(name, data)
         if problem:
-            if self.problems.get(name) != problem:
-                _log.warning("ConfigMap %s/%s: %s: it counts as it was before", namespace, name, problem)
+            if new is not None and self.problems.get(name) != problem:
+                said = f"{problem}: it counts as it was before"
+                _log.warning("ConfigMap %s/%s: %s", namespace, name, said)
+                if self._on_problem is not None:
+                    self._on_problem(new, said)
             self.problems[name] = problem
             return
         self.problems.pop(name, None)
@@ -66,9 +68,3 @@ class Configs:
             self.data.pop(name, None)
         for handler in self._changed:
             handler()
-
-    def _problem(self, name: str, data: Mapping[str, str]) -> str:
-        check = self._checks.get(name)
-        _, found = check(data) if check else (None, ())
-        bad = [d for d in found if d.severity is Severity.ERROR]
-        return f"{bad[0].field}: {bad[0].message}" if bad else ""

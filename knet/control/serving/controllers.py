@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from functools import cached_property
 
+from knet.control import admission
+from knet.control.admission import Asked, Policy, Verdict
 from knet.control.serving.certificates import Certificates
 from knet.control.serving.configs import Configs
 from knet.control.serving.configurations import Configurations
@@ -18,10 +21,11 @@ from knet.control.serving.routes import Routes
 from knet.control.serving.serverless import ServerlessServices
 from knet.control.serving.services import Services
 from knet.kube import resources
-from knet.kube.client import Client
+from knet.kube.client import Client, Object
 from knet.kube.cluster import Cluster
+from knet.kube.events import Recorder
 from knet.kube.informer import Informer
-from knet.model import features, network, network_domain
+from knet.kube.objects import controller
 from knet.model.serving import REVISION_LABEL
 from knet.serving.settings import Settings, settings
 
@@ -44,12 +48,6 @@ KINDS = (
     resources.IMAGES,
 )
 
-CHECKS = {
-    network.NAME: network.parse,
-    network_domain.NAME: network_domain.parse,
-    features.NAME: features.parse,
-}
-
 
 class Serving:
     """Belongs to one event loop."""
@@ -68,9 +66,11 @@ class Serving:
         self._resolver = resolver or Digests(client, self.settings, insecure)
         pods = Informer(client, resources.PODS, labels=REVISION_LABEL)
         self.cluster = Cluster(client, (*KINDS, pods))
-        self.configs = Configs(self.cluster, CHECKS)
+        self.configs = Configs(self.cluster, self._doubtful)
         self.configs.on_change(self._reconfigured)
         self._settings: Settings | None = None
+        self._policy: Policy | None = None
+        self._events = Recorder(client, "knet-config")
 
     @cached_property
     def loops(self) -> tuple[Loop, ...]:
@@ -93,8 +93,23 @@ class Serving:
             self._settings, _ = settings(self.configs.world())
         return self._settings
 
+    def review(self, asked: Asked) -> Verdict:
+        """What becomes of a write, by the ConfigMaps that count now. It only reads: another thread may ask."""
+        policy = self._policy
+        if policy is None:
+            policy = self._policy = admission.policy(dict(self.configs.data))
+        if asked.collection == admission.REVISIONS and asked.operation == "DELETE":
+            meta, owner = asked.new["metadata"], controller(asked.new)
+            above = self.cluster.get(resources.CONFIGURATIONS, (meta["namespace"], owner.get("name", "")))
+            gone = above is None or bool(above["metadata"].get("deletionTimestamp"))
+            asked = replace(asked, orphan=gone)
+        return admission.review(asked, policy)
+
+    def _doubtful(self, item: Object, why: str) -> None:
+        self._events.record(item, "Warning", "InvalidConfiguration", why)
+
     def _reconfigured(self) -> None:
-        self._settings = None
+        self._settings = self._policy = None
         for loop in self.loops:
             loop.everything()
 
@@ -113,5 +128,6 @@ class Serving:
         """Brings about what objects ask for, until cancelled. Only one replica does at a time."""
         await self.cluster.synced()
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._events.run())
             for loop in self.loops:
                 group.create_task(loop.run())

@@ -19,6 +19,7 @@ from knet.kube.resources import (
     CUSTOM_RESOURCE_DEFINITIONS,
     DEPLOYMENTS,
     KSERVICES,
+    MUTATING_WEBHOOKS,
     NAMESPACES,
     VALIDATING_WEBHOOKS,
     Resource,
@@ -195,6 +196,7 @@ async def test_the_commands(place, tmp_path):
 
     # a user's Service: the webhook is not reachable here, so it goes first
     await place.client.delete(VALIDATING_WEBHOOKS, "validation.webhook.knet.dev")
+    await place.client.delete(MUTATING_WEBHOOKS, "defaulting.webhook.knet.dev")
     containers = [{"image": "hello"}]
     service = {"metadata": {"name": "hello"}, "spec": {"template": {"spec": {"containers": containers}}}}
     service |= {"apiVersion": "serving.knative.dev/v1", "kind": "Service"}
