@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 ENVOY_VERSION := 1.40.0
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help env tools cluster-tools demo test check lint bench clean
+.PHONY: help env tools cluster-tools demo demo-files test check lint bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,8 +33,11 @@ cluster-tools: .tools/cluster/.installed ## build etcd, kube-apiserver and kubec
 	tools/cluster/build.sh .tools/cluster
 	@touch $@
 
-demo: env ## render, explain and diff the example shop
-	@examples/demo.sh
+demo: env tools ## a Service on this machine: from zero, a crowd, a canary, back to zero (90 s)
+	@$(BIN)/python examples/demo.py
+
+demo-files: env ## render, explain and diff the example shop
+	@examples/demo_files.sh
 
 test: env tools ## all tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q

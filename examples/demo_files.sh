@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # knet's main job on the example shop: check it, see what gateways are given, ask where a request goes,
-# and read what a canary step would change before it is merged. Called by `make demo`.
+# and read what a canary step would change before it is merged. Called by `make demo-files`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
