@@ -7,18 +7,24 @@ scaled up). Beside it: counting the reports of a second, and asking 1,000 pods t
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import random
 import statistics
+import sys
 import time
 from collections.abc import Callable
 
+from knet.control.autoscaler.scrape import Scraper, Target
+from knet.control.runner import runner
 from knet.scaling.config import Config
 from knet.scaling.fleet import Fleet
 from knet.scaling.spec import PREFIX, PodAutoscaler, Spec, make_spec
-from knet.scaling.stat import Stat
+from knet.scaling.stat import Stat, encode
 from tests.scaling_oracle import Revision
 
 COUNT, ALONE, WARM_S, TICKS = 10_000, 500, 70, 100
+PODS, ROUNDS = 1_000, 5
 START_S = 946_684_800
 
 KINDS: dict[str, tuple[dict[str, str], ...]] = {
@@ -81,6 +87,50 @@ def measure(name: str, kinds: tuple[dict[str, str], ...]) -> None:
     line(name, *cells, f"{statistics.median(counting):.1f}")
 
 
+async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A queue-proxy's report, for as long as it is asked."""
+    body = encode(Stat("pod", 1.5, 0.5, 20.0, 3.0, 100.0))
+    said = f"HTTP/1.1 200 OK\r\nContent-Type: application/protobuf\r\nContent-Length: {len(body)}\r\n\r\n"
+    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(said.encode() + body)
+    writer.close()
+
+
+async def pods() -> None:
+    """`python -m bench.autoscaler pods`: so many on loopback, a port each; prints the ports."""
+    servers = [await asyncio.start_server(answer, "127.0.0.1", 0) for _ in range(PODS)]
+    print(*(server.sockets[0].getsockname()[1] for server in servers), flush=True)
+    await asyncio.Event().wait()
+
+
+async def scrape() -> None:
+    command = sys.executable, "-m", "bench.autoscaler", "pods"
+    running = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, limit=1 << 20)
+    assert running.stdout is not None
+    ports = [int(word) for word in (await running.stdout.readline()).split()]
+    heard: asyncio.Queue[int] = asyncio.Queue()
+    scraper = Scraper(lambda _key, second, _stat: heard.put_nowait(second))
+    wall, used = [], []
+    for second in range(ROUNDS + 1):  # the first one connects
+        begun, cpu = time.perf_counter(), time.thread_time()
+        for i, port in enumerate(ports):
+            scraper.ask(Target(("default", f"revision-{i}"), [("127.0.0.1", port)], ()), second)
+        for _ in ports:
+            await heard.get()
+        wall.append((time.perf_counter() - begun) * 1e3)
+        used.append((time.thread_time() - cpu) * 1e6 / len(ports))
+        await asyncio.sleep(0.1)
+    await scraper.close()
+    running.terminate()
+    await running.wait()
+    print()
+    line("asking 1,000 pods on loopback", "first, connecting, ms", "all, ms", "CPU µs each", "failures")
+    line(*["---"] * 5)
+    medians = f"{statistics.median(wall[1:]):.0f}", f"{statistics.median(used[1:]):.0f}"
+    line("one revision each", f"{wall[0]:.0f}", *medians, scraper.failures)
+
+
 def main() -> None:
     line(
         "windows of 10,000 revisions",
@@ -93,7 +143,12 @@ def main() -> None:
     line(*["---"] * 6)
     for name, kinds in KINDS.items():
         measure(name, kinds)
+    with runner() as running:
+        running.run(scrape())
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:] == ["pods"]:
+        asyncio.run(pods())
+    else:
+        main()

@@ -172,21 +172,33 @@ def leads(endpoints: Object) -> list[tuple[str, int]]:
 @asynccontextmanager
 async def scaled_live(decider: Decider | None = None, *, loops: bool = True) -> AsyncIterator[Scaled]:
     """Runs an API, Serving's controllers and (`loops`) the autoscaler's in one process."""
-    async with embedded() as api, api.client() as client:
-        for definition in definitions():
-            await client.apply(resources.CUSTOM_RESOURCE_DEFINITIONS, definition)
-        await namespace(client, "knative-serving")
-        serving, autoscaler = Serving(client), Autoscaler(client, decider=decider)
-        parts = (serving, autoscaler) if loops else (serving,)
-        tasks = [asyncio.create_task(part.run()) for part in parts]
-        live = Scaled(client, serving)
-        live.autoscaler, live.kubeconfig = autoscaler, api.kubeconfig
-        try:
-            yield live
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+    async with (
+        embedded() as api,
+        api.client() as client,
+        scaled_on(client, api.kubeconfig, decider, loops=loops) as made,
+    ):
+        yield made
+
+
+@asynccontextmanager
+async def scaled_on(
+    client: Client, kubeconfig: Path, decider: Decider | None = None, *, loops: bool = True
+) -> AsyncIterator[Scaled]:
+    """The same on an API that runs."""
+    for definition in definitions():
+        await client.apply(resources.CUSTOM_RESOURCE_DEFINITIONS, definition)
+    await namespace(client, "knative-serving")
+    serving, autoscaler = Serving(client), Autoscaler(client, decider=decider)
+    parts = (serving, autoscaler) if loops else (serving,)
+    tasks = [asyncio.create_task(part.run()) for part in parts]
+    live = Scaled(client, serving)
+    live.autoscaler, live.kubeconfig = autoscaler, kubeconfig
+    try:
+        yield live
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def namespace(client: Client, name: str) -> None:
