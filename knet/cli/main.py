@@ -33,6 +33,7 @@ COMMANDS = {
     "image": "Say which command runs for an image name.",
     "install": "Install knet on a cluster with a gateway of your choice, or upgrade it.",
     "manifests": "Print what install applies, for Git.",
+    "doctor": "Say what is wrong with knet on a cluster, and the mend.",
     "uninstall": "Take knet off a cluster; nothing stays.",
     "controller": "Run knet's controllers against a real cluster.",
     "activator": "Hold requests for revisions at zero until a pod is ready.",

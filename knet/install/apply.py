@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from knet import checks
+from knet.errors import KnetError
 from knet.install import inventory
 from knet.install.inventory import Entry, Inventory, Ref, ref_of, respecting
 from knet.install.kinds import kind_named, kind_of
@@ -35,7 +37,8 @@ class Step:
     @property
     def word(self) -> str:
         """What happens, for people."""
-        return "unchanged" if self.same else "created" if self.live is None else "configured"
+        leaving = self.live is not None and "deletionTimestamp" in self.live["metadata"]
+        return "unchanged" if self.same else "created" if self.live is None or leaving else "configured"
 
 
 @dataclass(slots=True)
@@ -81,7 +84,8 @@ async def plan(client: Client, objects: Iterable[Object], old: Inventory | None)
         wanted, kept = respecting(desired, live, MANAGER)
         made = inventory.digest(wanted)
         before = old.entries.get(ref) if old else None
-        same = live is not None and before is not None and before.digest == made and covers(live, wanted)
+        same = live is not None and "deletionTimestamp" not in live["metadata"]
+        same = same and before is not None and before.digest == made and covers(live, wanted)
         return Step(ref, wanted, live, made, kept, same)
 
     return list(await asyncio.gather(*map(step, objects)))
@@ -134,7 +138,11 @@ def _made(step: Step, old: Inventory | None) -> bool:
 
 
 async def _write(client: Client, step: Step, report: Report, tell: Tell) -> None:
-    if not step.same:
+    if step.live is not None and step.live["metadata"].get("deletionTimestamp"):
+        # an uninstall is not over yet: what is applied now would go with what goes
+        await gone(client, step.ref)
+        await client.apply(kind_of(step.desired), step.desired, manager=MANAGER)
+    elif not step.same:
         await client.apply(kind_of(step.desired), step.desired, manager=MANAGER)
     report.add(step.word, step.ref)
     report.kept += [(step.ref, key) for key in step.kept]
@@ -161,6 +169,20 @@ async def remove(client: Client, ref: Ref) -> None:
             await client.delete(kind, ref.name, ref.namespace or None, propagation="Background")
         except NotFound:
             return
+
+
+async def gone(client: Client, ref: Ref, patience: float = 120.0) -> None:
+    """Waits until an object that is being deleted is not there any longer. Raises KnetError (KNET382)."""
+    try:
+        async with asyncio.timeout(patience):
+            while await current(client, ref) is not None:  # noqa: ASYNC110
+                # objects of a dozen kinds: a watch for each would cost more than it gives
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        hint = "something in it has a finalizer: kubectl get it -o yaml says which"
+        raise KnetError(
+            checks.NOT_READY(f"{ref} is still being deleted after {patience:.0f} s", hint=hint)
+        ) from None
 
 
 async def established(client: Client, name: str, patience: float = 60.0) -> None:

@@ -91,7 +91,7 @@ async def uninstall(
         async with asyncio.timeout(wait):
             for ref in going:
                 if ref.kind != NAMESPACES.kind:  # emptied by the cluster, in its own time
-                    await _gone(client, ref)
+                    await apply.gone(client, ref, wait)
     return going
 
 
@@ -128,9 +128,3 @@ async def _delete(client: Client, kind: Resource, name: str, namespace: str) -> 
         await client.delete(kind, name, namespace)
     except NotFound:
         return
-
-
-async def _gone(client: Client, ref: Ref) -> None:
-    while await apply.current(client, ref) is not None:  # noqa: ASYNC110
-        # objects of a dozen kinds: a watch for each would cost more than it gives
-        await asyncio.sleep(0.2)

@@ -68,7 +68,10 @@ def text(values: Values) -> str:
 
 def components(values: Values) -> dict[str, Component]:
     """The Deployments of knative-serving."""
-    return {"controller": values.controller}
+    made: dict[str, Component] = {"controller": values.controller}
+    if values.mode is Mode.FULL:
+        made |= {"autoscaler": values.autoscaler, "activator": values.activator}
+    return made
 
 
 def arguments(values: Values) -> dict[str, list[str]]:
@@ -85,7 +88,14 @@ def arguments(values: Values) -> dict[str, list[str]]:
         *("--http", f"kourier.{GATEWAY_NAMESPACE}.svc.cluster.local:80"),
         *("--internal", f"kourier-internal.{GATEWAY_NAMESPACE}.svc.cluster.local:80"),
     ]
-    return {"controller": controller, "envoy": _envoy()}
+    autoscaler = ["autoscaler", "run", "--listen", "0.0.0.0:8080", "--identity", "$(POD_NAME)"]
+    activator = [
+        *("activator", "run"),
+        *("--host", "$(POD_IP)"),
+        *("--autoscaler", f"ws://autoscaler.{SYSTEM_NAMESPACE}.svc.cluster.local:8080"),
+        *("--directory", "/tmp/knet-activator"),  # noqa: S108 - a pod's own
+    ]
+    return {"controller": controller, "autoscaler": autoscaler, "activator": activator, "envoy": _envoy()}
 
 
 def _envoy() -> list[str]:

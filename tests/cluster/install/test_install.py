@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 
 import pytest
 
+from installations import everything, knet
 from knet.errors import KnetError
 from knet.install import apply, manifests, run
 from knet.install.inventory import Ref, ref_of
-from knet.install.kinds import KINDS
 from knet.install.values import read
-from knet.kube.errors import NotFound
 from knet.kube.resources import (
     CONFIG_MAPS,
     CUSTOM_RESOURCE_DEFINITIONS,
@@ -26,19 +24,6 @@ from knet.kube.resources import (
 )
 
 SYSTEM = "knative-serving"
-
-
-async def everything(client):
-    """All objects of the kinds that an installation has: name → version."""
-    found = {}
-    for kind in KINDS:
-        try:
-            listed = await client.list(kind)
-        except NotFound:
-            continue  # a kind of a gateway that is not there
-        for item in listed.items:
-            found[ref_of(item)] = item["metadata"]["resourceVersion"]
-    return found
 
 
 async def test_twice_is_nothing_and_uninstall_leaves_nothing(place):
@@ -170,16 +155,6 @@ async def test_a_cluster_that_cannot_take_it_is_told(place):
     await place.install()
     with pytest.raises(KnetError, match="installed here with --gateway kourier --mode full"):
         await place.install(mode="ingress-only")
-
-
-async def knet(place, *arguments, stdin=None):
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "knet", *arguments, "--kubeconfig", str(place.kubeconfig),
-        stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    out, err = await asyncio.wait_for(process.communicate(stdin), 120)
-    return process.returncode, out.decode(), err.decode()
 
 
 async def test_the_commands(place, tmp_path):

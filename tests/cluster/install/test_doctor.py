@@ -1,0 +1,134 @@
+"""`knet doctor`: each fault is found and named with its mend; nothing is written."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from installations import everything, knet
+from knet.install import doctor
+from knet.install.kinds import KINDS
+from knet.kube.resources import (
+    CONFIG_MAPS,
+    CUSTOM_RESOURCE_DEFINITIONS,
+    DEPLOYMENTS,
+    INGRESSES,
+    VALIDATING_WEBHOOKS,
+)
+
+SYSTEM = "knative-serving"
+CLASS = "networking.knative.dev/ingress.class"
+
+
+def kingress(name, cls, **meta):
+    split = {"serviceName": "a", "serviceNamespace": "default", "servicePort": 80, "percent": 100}
+    rule = {"hosts": [f"{name}.example.com"], "http": {"paths": [{"splits": [split]}]}}
+    return {
+        "apiVersion": "networking.internal.knative.dev/v1alpha1",
+        "kind": "Ingress",
+        "metadata": {"name": name, "namespace": "default", "annotations": {CLASS: cls}, **meta},
+        "spec": {"rules": [rule]},
+    }
+
+
+async def found(place, about, level=None):
+    return [
+        f
+        for f in await doctor.examine(place.client)
+        if f.about == about and (level is None or f.level == level)
+    ]
+
+
+async def test_a_fresh_installation_lacks_only_what_nobody_plays_here(place):
+    """No controller runs: the webhook is without certificate and endpoints. All else is well, and said so."""
+    await place.install()
+    before = await everything(place.client)
+    findings = await doctor.examine(place.client)
+    wrong = {f.about for f in findings if f.level != "ok"}
+    assert wrong == {"webhook"}, [f for f in findings if f.level != "ok"]
+    assert all(f.mend for f in findings if f.level != "ok")
+    assert {f.about for f in findings} == {
+        "version", "kinds", "objects", "gateway", "deployments", "permissions", "webhook", "settings", "classes",
+        "routes", "orphans",
+    }  # fmt: skip
+    assert await everything(place.client) == before
+
+
+async def test_what_is_not_installed(place):
+    findings = await doctor.examine(place.client)
+    said = {(f.about, f.level) for f in findings}
+    assert ("version", "warning") in said
+    assert ("deployments", "error") in said
+
+
+async def test_objects_kinds_and_deployments(place):
+    await place.install()
+    await place.client.delete(CUSTOM_RESOURCE_DEFINITIONS, "metrics.autoscaling.internal.knative.dev")
+    await place.client.delete(CONFIG_MAPS, "config-gc", SYSTEM)
+    place.works = lambda item: False
+    patch = {"spec": {"template": {"metadata": {"annotations": {"a": "b"}}}}}
+    await place.client.patch(DEPLOYMENTS, "knet-controller", patch, SYSTEM)
+    assert "metrics.autoscaling" in (await found(place, "kinds", "error"))[0].message
+    gone = [f.message for f in await found(place, "objects", "error")]
+    assert "ConfigMap knative-serving/config-gc is gone" in gone
+    (late,) = await found(place, "deployments", "error")
+    assert late.message.startswith("knative-serving/knet-controller is not ready")
+    place.works = lambda item: True
+    await place.install()
+    assert not await found(place, "objects", "error")
+
+
+@pytest.mark.parametrize("place", ["real"], indirect=True)
+async def test_permissions_are_asked_of_the_server(place):
+    """The real one has RBAC: a role without a rule is noticed, right by right."""
+    await place.install()
+    roles = next(k for k in KINDS if k.kind == "ClusterRole")
+    role = await place.client.get(roles, "knet-controller")
+    rules = [r for r in role["rules"] if "ingresses/status" not in r["resources"]]
+    await place.client.patch(roles, "knet-controller", {"rules": rules})
+    (denied,) = await found(place, "permissions", "error")
+    assert denied.message == "knet-controller may not update ingresses.networking.internal.knative.dev/status"
+
+
+async def test_settings_and_routes(place):
+    await place.install()
+    # its webhook answers nobody here
+    await place.client.delete(VALIDATING_WEBHOOKS, "validation.webhook.knet.dev")
+    data = {"data": {"ingress-class": "other.example.com"}}
+    await place.client.patch(CONFIG_MAPS, "config-network", data, SYSTEM)
+    await place.client.patch(CONFIG_MAPS, "config-autoscaler", {"data": {"stable-window": "1s"}}, SYSTEM)
+    ours = "kourier.ingress.networking.knative.dev"
+    for body in (kingress("good", ours), kingress("bad", ours), kingress("other", "other.example.com")):
+        await place.client.create(INGRESSES, body)
+    owner = {
+        "apiVersion": "serving.knative.dev/v1",
+        "kind": "Route",
+        "name": "gone",
+        "uid": "0" * 8,
+        "controller": True,
+    }
+    await place.client.create(INGRESSES, kingress("orphan", ours, ownerReferences=[owner]))
+    item = await place.client.get(INGRESSES, "bad", "default")
+    refused = "gateway a refused route default/bad: duplicate domain"
+    status = {
+        "observedGeneration": 1,
+        "conditions": [{"type": "Ready", "status": "False", "message": refused}],
+    }
+    await place.client.replace(INGRESSES, {**item, "status": status}, subresource="status")
+
+    wrong = {(f.about, f.level): f for f in await doctor.examine(place.client) if f.level != "ok"}
+    assert "other.example.com" in wrong["settings", "error"].message
+    assert "kubectl -n knative-serving patch configmap" in wrong["settings", "error"].mend
+    assert "config-autoscaler" in wrong["settings", "warning"].message
+    assert wrong["classes", "warning"].message.startswith("1 KIngresses are of class other.example.com")
+    assert wrong["routes", "error"].message == f"KIngress default/bad: {refused}"
+    assert wrong["routes", "warning"].message == "2 KIngresses are not programmed yet"
+    assert wrong["orphans", "warning"].message == "Ingress default/orphan: its Route gone is gone"
+
+    code, out, err = await knet(place, "doctor", "-o", "json", "-q")
+    assert code == 1, err
+    assert {f["level"] for f in json.loads(out)} == {"error", "warning"}
+    code, out, err = await knet(place, "doctor")
+    assert code == 1, err
+    assert "→ kubectl -n default delete ingresses.networking.internal.knative.dev orphan" in out
