@@ -55,8 +55,8 @@ class Real:
 
 
 @contextmanager
-def real(folder: Path) -> Iterator[Real]:
-    """Runs both programs with their files in `folder`; ends them afterwards."""
+def real(folder: Path, *flags: str) -> Iterator[Real]:
+    """Runs both programs with their files in `folder`; ends them afterwards. `flags` are more of kube-apiserver's."""
     listen, peers, secure = (_free_port() for _ in range(3))
     with ExitStack() as running:
         where = f"http://127.0.0.1:{listen}"
@@ -69,7 +69,9 @@ def real(folder: Path) -> Iterator[Real]:
         ]
         etcd += ["--listen-client-urls", where, "--advertise-client-urls", where]
         running.enter_context(_process("etcd", etcd, folder))
-        server = running.enter_context(_process("kube-apiserver", _flags(folder, where, secure), folder))
+        server = running.enter_context(
+            _process("kube-apiserver", [*_flags(folder, where, secure), *flags], folder)
+        )
         made = Real(f"https://127.0.0.1:{secure}", folder / "certs" / "apiserver.crt", folder / "kubeconfig")
         _ready(made, server, folder)
         made.kubeconfig.write_text(json.pretty(_kubeconfig(made)))

@@ -26,6 +26,11 @@ XDS_HOST = f"knet-xds.{SYSTEM_NAMESPACE}.svc.cluster.local"
 WEBHOOK_HOST = f"knet-webhook.{SYSTEM_NAMESPACE}.svc"
 NODE_CLUSTER = "kourier-knative"
 
+ROLES = ("controller", "autoscaler")
+"""The components that have something to do in knative-serving itself."""
+SECRETS = ("knet-ca", "knet-webhook")
+"""What the controller keeps there: the authority, and certificates."""
+
 _ORDER = (
     "Namespace",
     "CustomResourceDefinition",
@@ -140,6 +145,8 @@ def _given(values: Values) -> dict[str, Any]:
         "version": knet.__version__,
         "components": list(components(values)),
         "arguments": arguments(values),
+        "roles": ROLES,
+        "secrets": SECRETS,
         "labels": lambda component, provider="": _flow(labels(component, provider)),
         "common": _block(labels("namespace")),
         "validating": list(hooks(mutating=False)),

@@ -15,6 +15,7 @@ from knet.control.serving.loop import Loop
 from knet.kube import resources
 from knet.kube.client import Client
 from knet.kube.cluster import Cluster
+from knet.kube.informer import Informer
 from knet.kube.sync import Key
 from knet.model import config_deployment
 from knet.serving.config_maps import AUTOSCALER, PARSERS
@@ -27,7 +28,11 @@ class Autoscaler:
         self, client: Client, *, decider: Decider | None = None, buckets: Buckets | None = None
     ) -> None:
         """`decider` stands in for the engine; without `buckets` all revisions are this process's."""
-        self.cluster = Cluster(client, (*podautoscalers.KINDS, *hpas.KINDS, pods.informer(client)))
+        maps = Informer(
+            client, resources.CONFIG_MAPS, namespace=SYSTEM_NAMESPACE
+        )  # others are not ours to read
+        kinds = (*podautoscalers.KINDS, *hpas.KINDS, maps, pods.informer(client))
+        self.cluster = Cluster(client, kinds)
         self.population = pods.Population()
         self.cluster.on(resources.PODS, self.population.change)
         self.configs = Configs(self.cluster)

@@ -38,7 +38,6 @@ from knet.serving.podautoscaler import (
 from knet.serving.serverless import ACTIVATOR
 
 KINDS = (
-    resources.CONFIG_MAPS,
     resources.POD_AUTOSCALERS,
     resources.SERVERLESS_SERVICES,
     resources.METRICS,

@@ -26,11 +26,11 @@ from knet.kube.cluster import Cluster
 from knet.kube.events import Recorder
 from knet.kube.informer import Informer
 from knet.kube.objects import controller
+from knet.model.network import SYSTEM_NAMESPACE
 from knet.model.serving import REVISION_LABEL
 from knet.serving.settings import Settings, settings
 
 KINDS = (
-    resources.CONFIG_MAPS,
     resources.SECRETS,
     resources.SERVICES,
     resources.ENDPOINTS,
@@ -65,7 +65,9 @@ class Serving:
         self._only = frozenset(only)
         self._resolver = resolver or Digests(client, self.settings, insecure)
         pods = Informer(client, resources.PODS, labels=REVISION_LABEL)
-        self.cluster = Cluster(client, (*KINDS, pods))
+        # other namespaces' maps are not ours to read
+        maps = Informer(client, resources.CONFIG_MAPS, namespace=SYSTEM_NAMESPACE)
+        self.cluster = Cluster(client, (*KINDS, maps, pods))
         self.configs = Configs(self.cluster, self._doubtful)
         self.configs.on_change(self._reconfigured)
         self._settings: Settings | None = None
