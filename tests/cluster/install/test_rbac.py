@@ -32,7 +32,6 @@ UNEXERCISED = {
     ("knet-controller", "get", "serviceaccounts"): "no registry is asked here: pull secrets are named there",
     ("knet-controller", "patch", "events"): "an event has to come twice",
     ("knet-controller", "patch", "secrets"): "certificates are renewed after two months",
-    ("knet-activator", "list", "revisions"): "it is not run here",
 }
 """(account, verb, resource) that are granted for what this test does not bring about, and why it does not."""
 
@@ -96,7 +95,7 @@ async def test_every_verb_that_is_used_is_granted_and_no_other(tmp_path):
 
 async def life(running, client, folder):
     """The components run; a Service comes, changes and goes, with all that it brings about."""
-    hook, health, xds, stats = free_ports(4)
+    hook, health, xds, stats, http1, h2c, metrics = free_ports(7)
     # no network leads from this API server to Services: the webhook is reached by a URL
     found = await client.get(resources.VALIDATING_WEBHOOKS, CONFIGURATION)
     for one in found["webhooks"]:
@@ -119,7 +118,8 @@ async def life(running, client, folder):
     }.items():
         await client.patch(resources.CONFIG_MAPS, name, {"data": data}, SYSTEM)
     accounts = {
-        a: await kubeconfig(running, client, f"knet-{a}", folder) for a in ("controller", "autoscaler")
+        a: await kubeconfig(running, client, f"knet-{a}", folder)
+        for a in ("controller", "autoscaler", "activator")
     }
     controller = component(
         folder, "controller", "run", "--kubeconfig", str(accounts["controller"]), "--identity", "one",
@@ -131,7 +131,12 @@ async def life(running, client, folder):
         folder, "autoscaler", "run", "--kubeconfig", str(accounts["autoscaler"]),
         "--listen", f"127.0.0.1:{stats}", "--identity", "one",
     )  # fmt: skip
-    async with controller, autoscaler:
+    activator = component(
+        folder, "activator", "run", "--kubeconfig", str(accounts["activator"]), "--host", "127.0.0.1",
+        "--http1", str(http1), "--h2c", str(h2c), "--metrics", str(metrics), "--concurrency", "1",
+        "--autoscaler", f"ws://127.0.0.1:{stats}", "--directory", str(folder / "activator"),
+    )  # fmt: skip
+    async with controller, autoscaler, activator:
         await story(client)
 
 
