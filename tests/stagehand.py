@@ -29,6 +29,11 @@ class Stagehand:
             group.create_task(self._namespaces.run())
             group.create_task(self._queue.run(self._play))
 
+    def again(self):
+        """Looks at every Deployment once more: `works` may say something else by now."""
+        for key in self._deployments.store:
+            self._queue.add((DEPLOYMENTS, key))
+
     async def _play(self, at):
         kind, key = at
         if kind == DEPLOYMENTS:
@@ -66,9 +71,10 @@ class Stagehand:
 @contextlib.asynccontextmanager
 async def stagehand(client, works=lambda item: True):
     """One at work for as long as the context lasts."""
-    task = asyncio.create_task(Stagehand(client, works).run())
+    made = Stagehand(client, works)
+    task = asyncio.create_task(made.run())
     try:
-        yield
+        yield made
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError, ApiError):

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from installations import everything, knet
-from knet.install import doctor
+from knet.install import apply, doctor
+from knet.install.inventory import Ref
 from knet.install.kinds import KINDS
 from knet.kube.resources import (
     CONFIG_MAPS,
@@ -64,7 +65,9 @@ async def test_what_is_not_installed(place):
 
 async def test_objects_kinds_and_deployments(place):
     await place.install()
-    await place.client.delete(CUSTOM_RESOURCE_DEFINITIONS, "metrics.autoscaling.internal.knative.dev")
+    metrics = "metrics.autoscaling.internal.knative.dev"
+    await place.client.delete(CUSTOM_RESOURCE_DEFINITIONS, metrics)
+    await apply.gone(place.client, Ref("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", metrics))
     await place.client.delete(CONFIG_MAPS, "config-gc", SYSTEM)
     place.works = lambda item: False
     patch = {"spec": {"template": {"metadata": {"annotations": {"a": "b"}}}}}
@@ -74,7 +77,7 @@ async def test_objects_kinds_and_deployments(place):
     assert "ConfigMap knative-serving/config-gc is gone" in gone
     (late,) = await found(place, "deployments", "error")
     assert late.message.startswith("knative-serving/knet-controller is not ready")
-    place.works = lambda item: True
+    place.mend()
     await place.install()
     assert not await found(place, "objects", "error")
 
