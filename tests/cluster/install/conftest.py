@@ -88,7 +88,7 @@ async def place(request, servers):
     kubeconfig = servers(request.param)
     async with Client(await from_kubeconfig(kubeconfig)) as client:
         made = Place(client, kubeconfig)
-        async with stagehand(client, lambda item: made.works(item)) as made.stage:
+        async with stagehand(client, lambda item: made.works(item)) as made.stage:  # noqa: PLW0108 - tests exchange it
             await made.without_namespace("knative-serving")  # the embedded API has it from the start
             yield made
             if await apply.recorded(client):
