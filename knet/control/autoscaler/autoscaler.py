@@ -18,6 +18,7 @@ from knet.kube.cluster import Cluster
 from knet.kube.informer import Informer
 from knet.kube.sync import Key
 from knet.model import config_deployment
+from knet.model.network import SYSTEM_NAMESPACE
 from knet.serving.config_maps import AUTOSCALER, PARSERS
 
 
@@ -28,9 +29,8 @@ class Autoscaler:
         self, client: Client, *, decider: Decider | None = None, buckets: Buckets | None = None
     ) -> None:
         """`decider` stands in for the engine; without `buckets` all revisions are this process's."""
-        maps = Informer(
-            client, resources.CONFIG_MAPS, namespace=SYSTEM_NAMESPACE
-        )  # others are not ours to read
+        # other namespaces' maps are not ours to read
+        maps = Informer(client, resources.CONFIG_MAPS, namespace=SYSTEM_NAMESPACE)
         kinds = (*podautoscalers.KINDS, *hpas.KINDS, maps, pods.informer(client))
         self.cluster = Cluster(client, kinds)
         self.population = pods.Population()

@@ -14,7 +14,7 @@ import pytest
 
 import audited
 import real as real_cluster
-from knet.control.operator_kinds import CONFIGURATION
+from knet.control.operator import STATIC
 from knet.install import manifests, run
 from knet.install.values import read
 from knet.kube import resources
@@ -97,26 +97,12 @@ async def life(running, client, folder):
     """The components run; a Service comes, changes and goes, with all that it brings about."""
     hook, health, xds, stats, http1, h2c, metrics = free_ports(7)
     # no network leads from this API server to Services: the webhook is reached by a URL
-    found = await client.get(resources.VALIDATING_WEBHOOKS, CONFIGURATION)
-    for one in found["webhooks"]:
-        path = one["clientConfig"].pop("service")["path"]
-        one["clientConfig"] = {"url": f"https://localhost:{hook}{path}"}
-    await client.replace(resources.VALIDATING_WEBHOOKS, found)
-    for name, data in {
-        "config-network": {
-            "autocreate-cluster-domain-claims": "true",
-            "external-domain-tls": "Enabled",
-            "certificate-class": "knet.certificate.networking.knative.dev",
-        },
-        "config-gc": {
-            "retain-since-create-time": "disabled",
-            "retain-since-last-active-time": "disabled",
-            "min-non-active-revisions": "0",
-            "max-non-active-revisions": "0",
-        },
-        "config-deployment": {"registries-skipping-tag-resolving": "kind.local,index.docker.io,dev.local"},
-    }.items():
-        await client.patch(resources.CONFIG_MAPS, name, {"data": data}, SYSTEM)
+    for kind, name in STATIC:
+        found = await client.get(kind, name)
+        for one in found["webhooks"]:
+            path = one["clientConfig"].pop("service")["path"]
+            one["clientConfig"] = {"url": f"https://localhost:{hook}{path}"}
+        await client.replace(kind, found)
     accounts = {
         a: await kubeconfig(running, client, f"knet-{a}", folder)
         for a in ("controller", "autoscaler", "activator")
@@ -143,9 +129,25 @@ async def life(running, client, folder):
 async def story(client):
     live = Watching(client, 90.0)
     trusts = lambda item: all(w["clientConfig"].get("caBundle") for w in item["webhooks"])  # noqa: E731
-    await live.until(resources.VALIDATING_WEBHOOKS, CONFIGURATION, trusts)
+    for kind, name in STATIC:
+        await live.until(kind, name, trusts)
     body = service(image="dev.local/hello:1")
     await admitted(client, body)
+    for name, data in {
+        "config-network": {
+            "autocreate-cluster-domain-claims": "true",
+            "external-domain-tls": "Enabled",
+            "certificate-class": "knet.certificate.networking.knative.dev",
+        },
+        "config-gc": {
+            "retain-since-create-time": "disabled",
+            "retain-since-last-active-time": "disabled",
+            "min-non-active-revisions": "0",
+            "max-non-active-revisions": "0",
+        },
+        "config-deployment": {"registries-skipping-tag-resolving": "kind.local,index.docker.io,dev.local"},
+    }.items():
+        await client.patch(resources.CONFIG_MAPS, name, {"data": data}, SYSTEM)
     await runs(live, "hello-00001")
     await live.until(resources.INGRESSES, "hello", lambda item: item.get("status"))
     template = {"spec": {"template": {"spec": {"containers": [{"image": "dev.local/hello:2"}]}}}}
