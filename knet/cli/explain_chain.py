@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import click
 
 from knet import checks
 from knet.errors import KnetError
-from knet.serving.chain import CHAINS, Held, Link, State
+from knet.serving.chain import CHAINS, GATEWAY, Held, Link, State
 from knet.text import json
 
 _MARKS = {State.READY: ("✓", "green"), State.WAITING: ("…", "yellow"), State.FAILED: ("✗", "red")}
@@ -21,7 +22,7 @@ _MARKS = {State.READY: ("✓", "green"), State.WAITING: ("…", "yellow"), State
 
 def run(word: str, name: str, *, namespace: str, state: Path, form: str) -> None:
     """Prints a chain; exits 0 if all of it is ready, else 1. Raises KnetError if no cluster can be asked."""
-    held = asyncio.run(_read(namespace, state))
+    held = asyncio.run(read(namespace, state))
     link = CHAINS[word](held, (namespace, name))
     if form == "json":
         click.echo(json.pretty({**asdict(link), "ready": link.culprit is None}))
@@ -33,7 +34,7 @@ def run(word: str, name: str, *, namespace: str, state: Path, form: str) -> None
 
 def lines(link: Link) -> list[str]:
     """The tree, and in the end what all of it waits for."""
-    made = list(_tree(link, "", ""))
+    made = list(tree(link, "", ""))
     culprit = link.culprit
     if culprit is not None and culprit is not link:
         said = f": {culprit.said}" if culprit.said else ""
@@ -41,7 +42,8 @@ def lines(link: Link) -> list[str]:
     return made
 
 
-def _tree(link: Link, first: str, rest: str) -> Any:
+def tree(link: Link, first: str = "", rest: str = "") -> Iterator[str]:
+    """A link and what is below it, a line each."""
     sign, colour = _MARKS.get(link.state, ("✗", "red"))
     facts = f"  {', '.join(link.facts)}" if link.facts else ""
     yield f"{first}{click.style(sign, fg=colour)} {link.kind} {link.name}{facts}"
@@ -49,11 +51,14 @@ def _tree(link: Link, first: str, rest: str) -> Any:
         yield f"{rest}{'│ ' if link.children else '  '}  {link.said}"
     for at, child in enumerate(link.children):
         last = at == len(link.children) - 1
-        yield from _tree(child, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "))
+        yield from tree(child, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "))
 
 
-async def _read(namespace: str, state: Path) -> Held:
-    """Everything of one namespace that a chain looks at. Kinds that the cluster has not are empty."""
+async def read(namespace: str | None, state: Path) -> Held:
+    """Everything of a namespace (None: of all) that chains and trees look at. Kinds that are not there are empty.
+
+    Raises KnetError if no cluster answers.
+    """
     import aiohttp
     from kubernetes.aio.config import ConfigException
 
@@ -68,7 +73,7 @@ async def _read(namespace: str, state: Path) -> Held:
             kind.kind: kind
             for kind in (
                 kinds.CONFIGURATIONS, kinds.REVISIONS, kinds.ROUTES, kinds.INGRESSES, kinds.DEPLOYMENTS,
-                kinds.PODS, kinds.POD_AUTOSCALERS, kinds.SERVERLESS_SERVICES,
+                kinds.PODS, kinds.POD_AUTOSCALERS, kinds.SERVERLESS_SERVICES, kinds.ENDPOINTS,
             )
         },
     }  # fmt: skip
@@ -85,7 +90,26 @@ async def _read(namespace: str, state: Path) -> Held:
     except (aiohttp.ClientError, OSError, ConfigException) as error:
         message = f"no cluster answers ({error})"
         raise KnetError(checks.NOT_RUNNING(message, hint="knet up --detach, or set KUBECONFIG")) from error
+    if path is not None or os.environ.get("KUBECONFIG") == str(state / "kubeconfig"):
+        made[GATEWAY] = await _gateway(state)
     return made
+
+
+async def _gateway(state: Path) -> dict[tuple[str, str], Any]:
+    """What the embedded cluster's gateway says of each KIngress; nothing if it does not answer."""
+    from knet.control.status_socket import socket_of
+    from knet.envoy.bootstrap import Unix
+    from knet.envoy.process_admin import request
+
+    try:
+        _, text = await request(Unix(socket_of(state)), "/status")
+    except OSError:
+        return {}
+    told = json.loads(text)
+    return {
+        (line["namespace"], line["name"]): {**line, "gateways": told["gateways"]}
+        for line in told["ingresses"]
+    }
 
 
 def kubeconfig(state: Path) -> Path | None:

@@ -93,7 +93,7 @@ def status_command(form: str, state: Path) -> None:
     \b
     Exit status: 0 all ready, 1 something waits or failed, 2 no gateway runs here.
     """  # noqa: D301
-    from knet.control.local import socket_of
+    from knet.control.status_socket import socket_of
     from knet.envoy.bootstrap import Unix
     from knet.envoy.process_admin import request
     from knet.text import json

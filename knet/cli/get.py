@@ -16,7 +16,14 @@ from knet.errors import KnetError
 from knet.text import json, yaml
 
 _TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
-_FORMS = click.Choice(["table", "wide", "name", "yaml", "json"])
+_FORMS = click.Choice(["tree", "table", "wide", "name", "yaml", "json"])
+_KSERVICES = ("services", "service", "ksvc", "kservice")
+"""Knative's Services are what people mean here; `svc` are Kubernetes's."""
+_TREES = {
+    **dict.fromkeys(_KSERVICES, "services"),
+    **dict.fromkeys(("revisions", "revision", "rev"), "revisions"),
+}
+_TREES |= dict.fromkeys(("routes", "route", "rt"), "routes")
 
 
 @click.command("get")
@@ -24,7 +31,13 @@ _FORMS = click.Choice(["table", "wide", "name", "yaml", "json"])
 @click.argument("name", required=False)
 @click.option("-n", "--namespace", default="default", show_default=True)
 @click.option("-A", "--all-namespaces", is_flag=True)
-@click.option("-o", "--output", "form", type=_FORMS, default="table", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    "form",
+    type=_FORMS,
+    help="Default: a tree of services, revisions and routes, else a table.",
+)
 @click.option("--kinds", "list_kinds", is_flag=True, help="List the kinds instead.")
 @cluster.STATE
 def command(
@@ -33,14 +46,18 @@ def command(
     name: str | None,
     namespace: str,
     all_namespaces: bool,
-    form: str,
+    form: str | None,
     list_kinds: bool,
     state: Path,
 ) -> None:
     """List objects of a kind, or show one.
 
+    Knative's Services, Revisions and Routes are shown as trees: who has which share of the traffic, and the pods
+    behind it. `svc` are Kubernetes's Services.
+
     \b
     Examples:
+      knet get services                who has which share, and its pods
       knet get --kinds                 which kinds there are
       knet get pods -A
       knet get ingresses hello -o yaml
@@ -60,6 +77,11 @@ def command(
 
     if name and all_namespaces:
         raise click.UsageError("an object has one namespace: -n NAMESPACE instead of -A")
+    if form is None:
+        form = "tree" if kind and kind.lower() in _TREES and not list_kinds else "table"
+    if form == "tree" and not list_kinds:
+        _print_trees(kind or "", name, None if all_namespaces else namespace, state)
+        return
     found = cluster.with_client(state, work)
     if list_kinds or kind is None:
         click.echo(columns([["NAME", "APIVERSION", "NAMESPACED", "KIND"], *found]))
@@ -73,9 +95,39 @@ def command(
         click.echo(json.pretty(whole[0]) if form == "json" else yaml.dump_all(whole).rstrip("\n"))
 
 
+def _print_trees(kind: str, name: str | None, namespace: str | None, state: Path) -> None:
+    import asyncio
+
+    from knet.cli.explain_chain import read, tree
+    from knet.serving.trees import TREES
+
+    word = _TREES.get(kind.lower())
+    if word is None:
+        raise click.UsageError(f"{kind} are no trees: services, revisions and routes are (-o table)")
+    held = asyncio.run(read(namespace, state))
+    of, make = TREES[word]
+    keys = sorted(key for key in held.get(of, {}) if name in (None, key[1]))
+    if name and not keys:
+        message = f"there is no {of.partition('.')[0]} {namespace}/{name}"
+        raise KnetError(checks.NOT_AN_OBJECT(message, hint=f"knet get {word} -A"))
+    if not keys:
+        click.echo("nothing is there", err=True)
+    for key in keys:
+        if namespace is None:
+            click.echo(f"{key[0]}:")
+        for line in tree(make(held, key)):
+            click.echo(line)
+
+
 def chosen(known: list[Any], kind: str) -> Any:
     """A kind by its plural, its singular or its name. Raises KnetError if there is none."""
     wanted = kind.lower()
+    if wanted in _KSERVICES:
+        wanted = "services.serving.knative.dev"
+        if not any(f"{r.plural}.{r.group}" == wanted for r in known):
+            wanted = "services"
+    elif wanted == "svc":
+        wanted = "services"
     for resource in known:
         if wanted in (resource.plural, resource.kind.lower(), f"{resource.plural}.{resource.group}"):
             return resource

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,13 @@ from knet.backends.kourier.settings import Ports, Settings
 from knet.control.follow import Reader, Reading, edits
 from knet.control.gateway import Gateway
 from knet.control.plane import Plane
+from knet.control.status_socket import answer
 from knet.envoy.bootstrap import Bootstrap, Tcp, Unix
 from knet.envoy.process import Envoy, Options
 from knet.envoy.server import Server, Tls
 from knet.errors import Diagnostic, KnetError
 from knet.files import locate
 from knet.routing.table import Key, Visibility
-from knet.text import json
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Local:
                 self._envoy = await self._start_envoy(self._wanted.envoy, port)
                 stack.push_async_callback(self._envoy.stop)
             self._serve(reading)
-            stack.callback(await self._answer_status())
+            stack.callback(await answer(self._wanted.state, self.status))
             self._voice.started({"xds": port, "http": self._wanted.http, "https": self._wanted.https})
             following = asyncio.create_task(self._follow()) if self._wanted.watch else None
             await _until_told()
@@ -155,28 +155,6 @@ class Local:
             "problem": str(problem) if problem else "",
         }
         return made
-
-    async def _answer_status(self) -> Callable[[], None]:
-        path = socket_of(self._wanted.state)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):
-            path.unlink()
-        server = await asyncio.start_unix_server(self._answer, path)
-        return server.close
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
-            await reader.readuntil(b"\r\n\r\n")
-            body = json.dumps(self.status())
-            head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-            writer.write(head.encode() + b"Connection: close\r\n\r\n" + body)
-            await writer.drain()
-        writer.close()
-
-
-def socket_of(state: Path) -> Path:
-    """Where a run answers `knet gateway status`."""
-    return state / "status.sock"
 
 
 def _source(reading: Reading, key: Key) -> str:

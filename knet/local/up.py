@@ -13,6 +13,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from knet.control.ingress_status import Balancers
 from knet.control.plane import Plane
 from knet.control.serving.controllers import Serving
 from knet.control.serving.revisions import Unresolved
+from knet.control.status_socket import answer
 from knet.envoy import process
 from knet.envoy.server import Server
 from knet.errors import Diagnostic, KnetError
@@ -249,10 +251,19 @@ async def _controllers(
     )
     tasks = [asyncio.create_task(loop) for loop in loops]
     stack.push_async_callback(_cancel, tasks)
+    stack.callback(await answer(wanted.state, partial(_status, ingresses)))
     await _unless_faulty(tasks, cluster.synced())
     await _unless_faulty(tasks, gateway.serving(ingresses, died, log))
     await _unless_faulty(tasks, children.ready(gateway.PATIENCE_S))
     return tasks
+
+
+def _status(ingresses: IngressController) -> dict[str, Any]:
+    """What `knet gateway status` and `knet explain service` show."""
+    made = ingresses.gateway.status()
+    for line in made["ingresses"]:
+        line["source"] = ""
+    return {**made, "findings": [], "stale": [], "envoy": {"problem": ""}}
 
 
 async def _children(wanted: Run, client: Client, node: Node, voice: Voice) -> Children:

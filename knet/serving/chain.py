@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from knet.model.kingress import CLASS_ANNOTATION, LEGACY_CLASS_ANNOTATION
@@ -18,6 +18,8 @@ Held = Mapping[str, Mapping[tuple[str, str], Object]]
 """By kind (`Service.serving.knative.dev` for Knative's own Service), the objects by (namespace, name)."""
 
 KSERVICE = "Service.serving.knative.dev"
+GATEWAY = "Gateway"
+"""Under this kind, by KIngress, what the gateway says of it: state, reason, and the Envoys that are connected."""
 _HAPPY = ("Ready", "Available", "Established")
 
 
@@ -55,7 +57,7 @@ def service_chain(held: Held, key: tuple[str, str]) -> Link:
         return Link("Service", key[1], State.MISSING, "there is no such Service")
     children = (_configuration(held, key), _route(held, key))
     status = service.get("status") or {}
-    return _link("Service", service, _present([status.get("url")]), children)
+    return link("Service", service, _present([status.get("url")]), children)
 
 
 def revision_chain(held: Held, key: tuple[str, str]) -> Link:
@@ -73,9 +75,13 @@ def revision_chain(held: Held, key: tuple[str, str]) -> Link:
         status = scaler.get("status") or {}
         wanted = f"wants {status.get('desiredScale', '?')}, has {status.get('actualScale', '?')}"
         sks = held.get("ServerlessService", {}).get(key)
-        inner = (_link("ServerlessService", sks, _present([_mode(sks)])),) if sks is not None else ()
-        children.append(_link("PodAutoscaler", scaler, (wanted,), inner))
-    return _link("Revision", revision, (), tuple(children))
+        inner: tuple[Link, ...] = (_serverless(held, sks, key),) if sks is not None else ()
+        if _condition(scaler, "Active").get("reason") == "NoTraffic":  # at rest, which is no fault
+            inner = tuple(replace(found, state=State.READY, said="") for found in inner)
+            children.append(Link("PodAutoscaler", name, State.READY, "", ("scaled to zero", wanted), inner))
+        else:
+            children.append(link("PodAutoscaler", scaler, (wanted,), inner))
+    return link("Revision", revision, (), tuple(children))
 
 
 def route_chain(held: Held, key: tuple[str, str]) -> Link:
@@ -89,7 +95,7 @@ def revisions_of(held: Held, configuration: tuple[str, str]) -> list[str]:
     found = [
         key[1]
         for key, item in held.get("Revision", {}).items()
-        if key[0] == namespace and _labels(item).get(CONFIGURATION_LABEL) == name
+        if key[0] == namespace and labels(item).get(CONFIGURATION_LABEL) == name
     ]
     return sorted(found)
 
@@ -101,7 +107,7 @@ def _configuration(held: Held, key: tuple[str, str]) -> Link:
     status = item.get("status") or {}
     newest, good = status.get("latestCreatedRevisionName", ""), status.get("latestReadyRevisionName", "")
     names = list(dict.fromkeys(filter(None, (newest, good))))
-    return _link("Configuration", item, (), tuple(revision_chain(held, (key[0], name)) for name in names))
+    return link("Configuration", item, (), tuple(revision_chain(held, (key[0], name)) for name in names))
 
 
 def _route(held: Held, key: tuple[str, str]) -> Link:
@@ -111,27 +117,78 @@ def _route(held: Held, key: tuple[str, str]) -> Link:
     traffic = [_share(t) for t in (item.get("status") or {}).get("traffic") or ()]
     ingress = held.get("Ingress", {}).get(key)
     if ingress is None:
-        return _link("Route", item, traffic)
-    return _link("Route", item, traffic, (_ingress(ingress),))
+        return link("Route", item, traffic)
+    return link("Route", item, traffic, (_ingress(held, ingress),))
 
 
-def _ingress(item: Object) -> Link:
+def _ingress(held: Held, item: Object) -> Link:
     notes = item["metadata"].get("annotations") or {}
     name = notes.get(CLASS_ANNOTATION) or notes.get(LEGACY_CLASS_ANNOTATION, "")
-    made = _link("Ingress", item, (f"class {name}",))
+    made = link("Ingress", item, (f"class {name}",), _envoys(held, item))
     if made.state is State.WAITING and not (item.get("status") or {}).get("conditions"):
         why = f"no controller has taken it up: is one for class {name} installed, and running?"
         return Link(made.kind, made.name, State.WAITING, why, made.facts)
     return made
 
 
+def _envoys(held: Held, item: Object) -> tuple[Link, ...]:
+    """What the gateway says of a KIngress (`knet gateway status`), where it can be asked."""
+    meta = item["metadata"]
+    told = held.get(GATEWAY, {}).get((meta["namespace"], meta["name"]))
+    if told is None:
+        return ()
+    state = State(told["state"]) if told["state"] in set(State) else State.WAITING
+    current = [g["node"] for g in told["gateways"] if g["current"]]
+    behind = [g["node"] for g in told["gateways"] if not g["current"]]
+    facts = (
+        *((f"acknowledged by {', '.join(current)}",) if current else ()),
+        *((f"{', '.join(behind)} has not acknowledged all yet",) if behind else ()),
+        *(() if told["gateways"] else ("no Envoy is connected",)),
+    )
+    return (Link("Envoy", "gateway", state, told["reason"], facts),)
+
+
+def _serverless(held: Held, sks: Object, key: tuple[str, str]) -> Link:
+    """Where a revision's Service leads to, and what is there."""
+    status, mode = sks.get("status") or {}, str((sks.get("spec") or {}).get("mode", ""))
+    private = status.get("privateServiceName") or ""
+    pods, public = (
+        _addresses(held, (key[0], private)),
+        _addresses(held, (key[0], status.get("serviceName") or "")),
+    )
+    through = mode == "Proxy" or (not pods and bool(public))
+    facts = (
+        f"requests go {'through the activator' if through else 'to the pods'}",
+        *((f"{(sks.get('spec') or {}).get('numActivators', 0)} activators wanted",) if through else ()),
+    )
+    state = State.READY if public else State.WAITING
+    said = "" if public else "nothing answers for it yet: neither pods nor activators"
+    endpoints = Link(
+        "Endpoints",
+        key[1],
+        state,
+        said,
+        (f"{_count(public, 'address', 'addresses')}, {_count(pods, 'pod', 'pods')} ready",),
+    )
+    return link("ServerlessService", sks, facts, (endpoints,))
+
+
+def _count(found: Sequence[Any], one: str, many: str) -> str:
+    return f"{len(found)} {one if len(found) == 1 else many}"
+
+
+def _addresses(held: Held, key: tuple[str, str]) -> list[Any]:
+    item = held.get("Endpoints", {}).get(key) or {}
+    return [a for subset in item.get("subsets") or () for a in subset.get("addresses") or ()]
+
+
 def _deployment(held: Held, item: Object, revision: str) -> Link:
     namespace = item["metadata"]["namespace"]
     status, spec = item.get("status") or {}, item.get("spec") or {}
     pods = [
-        _pod(pod)
-        for key, pod in sorted(held.get("Pod", {}).items())
-        if key[0] == namespace and _labels(pod).get(REVISION_LABEL) == revision
+        pod(item)
+        for key, item in sorted(held.get("Pod", {}).items())
+        if key[0] == namespace and labels(item).get(REVISION_LABEL) == revision
     ]
     ready, wanted = status.get("readyReplicas", 0), spec.get("replicas", 1)
     facts = (f"{ready} of {wanted} pods ready",)
@@ -143,7 +200,7 @@ def _deployment(held: Held, item: Object, revision: str) -> Link:
     return Link("Deployment", name, State.FAILED if failed else state, why, facts, tuple(pods))
 
 
-def _pod(item: Object) -> Link:
+def pod(item: Object) -> Link:
     status = item.get("status") or {}
     ready = _condition(item, "Ready").get("status") == "True"
     if ready:
@@ -163,7 +220,7 @@ def _pod(item: Object) -> Link:
     return Link("Pod", item["metadata"]["name"], State.WAITING, str(status.get("phase", "")))
 
 
-def _link(kind: str, item: Object, facts: Iterable[str] = (), children: Sequence[Link] = ()) -> Link:
+def link(kind: str, item: Object, facts: Iterable[str] = (), children: Sequence[Link] = ()) -> Link:
     """An object by its own happy condition, if that is about the present generation."""
     meta, status = item["metadata"], item.get("status") or {}
     found = next((c for name in _HAPPY if (c := _condition(item, name))), {})
@@ -187,12 +244,7 @@ def _share(target: Mapping[str, Any]) -> str:
     return f"{target.get('percent', 0)} % {target.get('revisionName', '')}{tag}"
 
 
-def _mode(sks: Object) -> str:
-    mode = str((sks.get("spec") or {}).get("mode", ""))
-    return {"Serve": "requests go to the pods", "Proxy": "requests go through the activator"}.get(mode, mode)
-
-
-def _labels(item: Object) -> Mapping[str, str]:
+def labels(item: Object) -> Mapping[str, str]:
     return item["metadata"].get("labels") or {}
 
 
