@@ -39,6 +39,17 @@ class Up:
         return self.state / "kubeconfig"
 
     def command(self, name: str, *arguments: str) -> list[str]:
+        if name == "canary":  # a group: the option belongs to its commands
+            return [
+                sys.executable,
+                "-m",
+                "knet",
+                name,
+                arguments[0],
+                "--state",
+                str(self.state),
+                *arguments[1:],
+            ]
         return [sys.executable, "-m", "knet", name, "--state", str(self.state), *arguments]
 
     def ports(self) -> list[str]:

@@ -54,6 +54,12 @@ def command() -> None:
     help="The webhook configurations are there (knet install): only whom to trust is filled in.",
 )
 @click.option("--identity", default=lambda: f"{socket.gethostname()}-{os.getpid()}", help="Of this replica.")
+@click.option(
+    "--gateway-stats",
+    default="",
+    metavar="HOST:PORT",
+    help="Where gateways tell their statistics, by which canaries are judged; all addresses of HOST are asked.",
+)
 def run_command(**given: Any) -> None:
     """Reconcile Knative's objects, and serve the cluster's KIngresses of kourier's class over xDS.
 
@@ -82,9 +88,12 @@ async def _run(
     webhook_static: bool,
     identity: str,
     mode: str,
+    gateway_stats: str,
 ) -> None:
     from knet.backends.kourier import backend
     from knet.control.admission import Asked, Verdict, review
+    from knet.control.canary.gateway import GatewayStatistics, resolved
+    from knet.control.canary.loop import Canaries
     from knet.control.ingress import IngressController
     from knet.control.ingress_status import Balancers
     from knet.control.operator import Operator, Webhook
@@ -124,6 +133,10 @@ async def _run(
             following.append(asyncio.create_task(serving.follow()))
             writers.append(serving.write)
             reviewing = serving.review
+        told = (
+            GatewayStatistics(resolved(*address(gateway_stats, "--gateway-stats"))) if gateway_stats else None
+        )
+        writers.append(lambda: Canaries(client, told).run())
         for task in following:
             stack.push_async_callback(_cancelled, task)
         webhook = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from knet.rollout import traffic
+from knet.serving.ingress import TAG_HEADERS
 from knet.serving.shares import Target
 
 Object = Mapping[str, Any]
@@ -27,6 +28,12 @@ class Seen:
     @property
     def block(self) -> tuple[Target, ...]:
         return traffic.read(self.service.get("spec", {}).get("traffic"))
+
+    @property
+    def audience(self) -> str:
+        """Which header leads to which tag, by the Service's annotation."""
+        notes = self.service["metadata"].get("annotations") or {}
+        return str(notes.get(TAG_HEADERS) or "")
 
     @property
     def settled(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -12,6 +13,7 @@ from knet.rollout.plan import BadPlan, Hook, Plan, Step, checked
 from knet.rollout.windows import DAYS, Window, minutes
 from knet.text import duration
 
+_NAME, _VALUE = re.compile(r"[A-Za-z0-9-]+"), re.compile(r"[\x21-\x7e]+")
 APPROVAL = "approval"
 DEFAULT_WEIGHTS = (1, 5, 25, 50)
 
@@ -29,6 +31,8 @@ def plan_of(spec: CanarySpec) -> Plan:
         steps.append(Step(step.weight, pause, approval, judged))
     if steps[0].weight == 0 and not (spec.tag or spec.header):
         raise BadPlan("with 0 % nobody gets the canary unless it has a tag", "spec.steps[0].weight")
+    if spec.header and not (_NAME.fullmatch(spec.header.name) and _VALUE.fullmatch(spec.header.value)):
+        raise BadPlan("a header is a name and a value without spaces", "spec.header")
     analysis = spec.analysis
     return Plan(
         checked(steps),

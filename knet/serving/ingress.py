@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 from urllib.parse import urlsplit
@@ -33,6 +34,12 @@ TAG_HEADER = "Knative-Serving-Tag"
 DEFAULT_ROUTE_HEADER = "Knative-Serving-Default-Route"
 REVISION_HEADER = "Knative-Serving-Revision"
 NAMESPACE_HEADER = "Knative-Serving-Namespace"
+
+TAG_HEADERS = "knet.dev/tag-headers"
+"""Ours: see `audiences_of` (docs/canary.md, docs/deviations.md)."""
+_AUDIENCE = re.compile(
+    r"(?P<tag>[a-z]([-a-z0-9]*[a-z0-9])?):(?P<header>[A-Za-z0-9-]+)=(?P<value>[\x21-\x7e]+)"
+)
 
 _Kind = Literal["ExternalIP", "ClusterLocal"]
 _KINDS: dict[bool, tuple[_Kind, ...]] = {True: (CLUSTER_LOCAL,), False: (CLUSTER_LOCAL, EXTERNAL)}
@@ -73,7 +80,10 @@ def make_ingress(
 ) -> KIngress:
     """The KIngress that a Route asks for. Raises DomainError or HttpProtocolError."""
     domains = Domains(route.metadata, settings)
-    builder = _Rules(route.metadata.namespace, traffic, state, settings, challenges)
+    audiences = audiences_of(route.metadata.annotations)
+    builder = _Rules(
+        route.metadata.namespace, traffic, state, settings, challenges=challenges, audiences=audiences
+    )
     rules: list[IngressRule] = []
     hosts: dict[str, list[str]] = {}
     for tag in traffic.tags:
@@ -111,6 +121,16 @@ def _annotations(
     return made
 
 
+def audiences_of(annotations: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """(tag, header, value) of the audiences that a Route's annotation names, as `TAG:HEADER=VALUE`, one a line.
+
+    Who sends the header gets what the tag leads to, at the Route's own hosts. Lines that say something else are
+    passed over.
+    """
+    found = (_AUDIENCE.fullmatch(line.strip()) for line in annotations.get(TAG_HEADERS, "").splitlines())
+    return [(m["tag"], m["header"], m["value"]) for m in found if m]
+
+
 class _Rules:
     """Builds the rules of one Route; the paths of a group are built once and shared by its rules."""
 
@@ -120,7 +140,9 @@ class _Rules:
         traffic: Traffic,
         state: Rollout,
         settings: Settings,
+        *,
         challenges: Sequence[HTTP01Challenge],
+        audiences: Sequence[tuple[str, str, str]],
     ) -> None:
         self.namespace = namespace
         self.traffic = traffic
@@ -128,6 +150,7 @@ class _Rules:
         self.encrypted = settings.network.system_internal_tls
         self.by_header = settings.features.tag_header
         self.challenges = challenges
+        self.audiences = [a for a in audiences if a[0] in traffic.groups]
         self.made: dict[str, tuple[HTTPIngressPath, ...]] = {}
 
     def rules(self, tag: str, hosts: tuple[str, ...], visibility: _Kind) -> Iterable[IngressRule]:
@@ -144,8 +167,14 @@ class _Rules:
 
     def _paths(self, tag: str) -> tuple[HTTPIngressPath, ...]:
         splits = self._splits(tag)
+        chosen: tuple[HTTPIngressPath, ...] = ()
+        if tag == DEFAULT:
+            chosen = tuple(
+                HTTPIngressPath(splits=self._splits(t), headers={name: HeaderMatch(exact=value)})
+                for t, name, value in self.audiences
+            )
         if not self.by_header:
-            return (HTTPIngressPath(splits=splits),)
+            return (*chosen, HTTPIngressPath(splits=splits))
         if tag:
             return (HTTPIngressPath(splits=splits, append_headers={TAG_HEADER: tag}),)
         tagged = (
@@ -153,7 +182,11 @@ class _Rules:
             for t in self.traffic.tags
             if t != DEFAULT
         )
-        return (*tagged, HTTPIngressPath(splits=splits, append_headers={DEFAULT_ROUTE_HEADER: "true"}))
+        return (
+            *chosen,
+            *tagged,
+            HTTPIngressPath(splits=splits, append_headers={DEFAULT_ROUTE_HEADER: "true"}),
+        )
 
     def _splits(self, tag: str) -> tuple[IngressBackendSplit, ...]:
         return tuple(

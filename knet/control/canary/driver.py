@@ -143,7 +143,7 @@ class Driver:
         """A new rollout. Traffic first: until the state says so it is begun again, which changes nothing."""
         wanted = traffic.block(case.seen.block, stable, canary, 0, case.plan.tag)
         if not traffic.same(wanted, case.seen.block):
-            await write_block(self._client, case.seen.service, wanted)
+            await write_block(self._client, case.seen.service, wanted, _audience(case.plan, None))
         return await self._saved(case, begin(stable, canary, self._clock()))
 
     async def _moved(self, case: Case, state: State, share: int | None) -> float | None:
@@ -164,7 +164,7 @@ class Driver:
             memory.state = after
         if decision.write is not None:
             wanted = _block(case, after, decision.write)
-            await write_block(self._client, seen.service, wanted)
+            await write_block(self._client, seen.service, wanted, _audience(plan, after))
         if plan.scale:
             await self._scaled(seen, decision, share or 0)
         if decision.call is not None:
@@ -237,7 +237,8 @@ def _observation(case: Case, state: State, share: int | None) -> Observation:
     capacity = seen.capacity(state.stable, state.canary, share or 0) if case.plan.scale else 100 * created
     return Observation(
         share,
-        exact=traffic.same(seen.block, _block(case, state, state.weight)),
+        exact=traffic.same(seen.block, _block(case, state, state.weight))
+        and seen.audience == _audience(case.plan, state),
         served=seen.served(),
         by=f"{owner(seen.service) or 'somebody'} has written: {shares(seen.block)}",
         created=created,
@@ -249,6 +250,12 @@ def _observation(case: Case, state: State, share: int | None) -> Observation:
 def _block(case: Case, state: State, weight: int) -> tuple[Target, ...]:
     now, plan = case.seen.block, case.plan
     return traffic.block(now, state.stable, state.canary, weight, plan.tag, ended=state.ended)
+
+
+def _audience(plan: Plan, state: State | None) -> str:
+    if plan.header is None or (state is not None and state.ended):
+        return ""
+    return f"{plan.tag}:{plan.header[0]}={plan.header[1]}"
 
 
 def _ask(case: Case, state: State, call: tuple[str, Hook]) -> None:

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from knet.control.canary.statistics import StatisticsError
 from knet.envoy import process_admin
-from knet.envoy.bootstrap import Address
+from knet.envoy.bootstrap import Address, Tcp
 from knet.envoy.requests import parse, path
 from knet.rollout.counts import Counts, total
 
 Addresses = Callable[[], Awaitable[Sequence[Address]]]
 _PATIENCE_S = 5.0
+
+
+def resolved(host: str, port: int) -> Addresses:
+    """All addresses that a name has at the moment: a headless Service has one for each gateway."""
+
+    async def found() -> Sequence[Address]:
+        try:
+            known = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise StatisticsError(f"{host} is not known: {error.strerror}") from error
+        return [Tcp(str(place[0]), port) for *_, place in sorted(known, key=lambda k: k[4])]
+
+    return found
 
 
 class GatewayStatistics:

@@ -12,6 +12,7 @@ from knet.kube.resources import Resource
 from knet.rollout import traffic
 from knet.rollout.seen import MANAGER, Seen
 from knet.scaling.spec import CANARY_MIN_SCALE
+from knet.serving.ingress import TAG_HEADERS
 from knet.serving.shares import Target
 
 MIN_SCALE = "autoscaling.knative.dev/min-scale"
@@ -38,18 +39,23 @@ async def read(client: Client, namespace: str, service: str, revisions: Iterable
     return Seen(found, route, known, scalers)
 
 
-async def write_block(client: Client, service: Mapping[str, Any], targets: Iterable[Target]) -> Object:
+async def write_block(
+    client: Client, service: Mapping[str, Any], targets: Iterable[Target], audience: str = ""
+) -> Object:
     """Has a Service say a traffic block, and nothing else: by server-side apply, so that the block is ours by name.
+    `audience` goes into its annotation (knet.serving.ingress).
 
     Raises Conflict if the Service is no longer as it was read.
     """
     meta = service["metadata"]
-    body = {
+    body: Object = {
         "apiVersion": resources.KSERVICES.api_version,
         "kind": resources.KSERVICES.kind,
         "metadata": {k: meta[k] for k in ("name", "namespace", "resourceVersion")},
         "spec": {"traffic": traffic.write(targets)},
     }
+    if audience:
+        body["metadata"]["annotations"] = {TAG_HEADERS: audience}
     return await client.apply(resources.KSERVICES, body, manager=MANAGER)
 
 
