@@ -56,12 +56,12 @@ class Up:
         named = {"api": self.api, "http": self.http, "https": self.https, "internal": self.internal}
         return [f"--{name}={port}" for name, port in named.items()]
 
-    async def start(self) -> None:
+    async def start(self, patience: float = PATIENCE_S) -> None:
         """Runs it until its screen says that the cluster is ready."""
         await self.launch()
         ready = asyncio.create_task(self._ready.wait())
         both = [self._reading, ready]
-        await asyncio.wait(both, timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(both, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()
         if not self.is_ready:
             raise AssertionError(f"not ready: {self.screen}")

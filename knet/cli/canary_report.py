@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from knet.cli import canary_view
 from knet.rollout.evidence import interval
-from knet.rollout.samples import Sample
+from knet.rollout.samples import Sample, Side
 from knet.text import templates
 
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 860, 190, 64, 12, 12, 26
@@ -41,8 +42,8 @@ def page(item: Mapping[str, Any], samples: Sequence[Sample]) -> str:
     plots = [
         ("Traffic of the canary, %", _weights(history, Axes(start, end, 100))),
         ("Failed requests, % (bands: 95 % intervals that hold at all times)", _errors(samples, start, end)),
-        ("Latency p50, ms", _latency(samples, start, end, "p50")),
-        ("Latency p99, ms", _latency(samples, start, end, "p99")),
+        ("Latency p50 of each window, ms (bands: 95 % intervals)", _latency(samples, start, end, "p50")),
+        ("Latency p99 of each window, ms (bands: 95 % intervals)", _latency(samples, start, end, "p99")),
     ]
     return templates.render(
         "pages/canary.html",
@@ -66,8 +67,8 @@ def _span(seconds: float) -> str:
 
 
 def _side(told: Mapping[str, Any], samples: Sequence[Sample], name: str) -> dict[str, Any]:
-    requests = sum(float(getattr(s, name)) for s in samples)
-    errors = sum(float(getattr(s, f"{name}_errors")) for s in samples)
+    sides: list[Side] = [getattr(s, name) for s in samples]
+    requests, errors = sum(s.requests for s in sides), sum(s.errors for s in sides)
     low, high = interval(requests, errors)
     numbers = told["analysis"].get(name) or {}
     return {
@@ -106,29 +107,49 @@ def _errors(samples: Sequence[Sample], start: float, end: float) -> str:
         requests = errors = 0.0
         made = []
         for s in samples:
-            requests += getattr(s, name)
-            errors += getattr(s, f"{name}_errors")
+            side: Side = getattr(s, name)
+            requests, errors = requests + side.requests, errors + side.errors
             if requests:
                 low, high = interval(requests, errors)
                 made.append((s.time, 100 * errors / requests, 100 * low, 100 * high))
         bands.append((colour, made))
     rates = [r for _, made in bands for _, r, _, _ in made]
-    axes = Axes(start, end, max(2.5 * max(rates, default=0.0), 1.0))
+    axes = Axes(start, end, _round(max(2.5 * max(rates, default=0.0), 1.0)))
     for colour, made in bands:
-        ring = [(t, high) for t, _, _, high in made] + [(t, low) for t, _, low, _ in reversed(made)]
-        if ring:
-            parts.append(f'<path d="{_path(axes, ring)}Z" fill="{colour}" opacity="0.14"/>')
+        parts.append(_band(axes, [(t, low, high) for t, _, low, high in made], colour))
         parts.append(_line(axes, [(t, rate) for t, rate, _, _ in made], colour))
     return _frame(axes) + "".join(parts)
 
 
 def _latency(samples: Sequence[Sample], start: float, end: float, what: str) -> str:
-    lines = []
+    """A percentile of each window, with its interval."""
+    found = []
     for name, colour in (("stable", STABLE), ("canary", CANARY)):
-        points = [(s.time, float(getattr(s, f"{name}_{what}"))) for s in samples if getattr(s, name)]
-        lines.append((colour, points))
-    axes = Axes(start, end, 1.15 * max((v for _, points in lines for _, v in points), default=1.0))
-    return _frame(axes) + "".join(_line(axes, points, colour, dots=True) for colour, points in lines)
+        sides: list[tuple[float, Side]] = [(s.time, getattr(s, name)) for s in samples]
+        points = [
+            (t, getattr(s, what), getattr(s, f"{what}_low"), getattr(s, f"{what}_high"))
+            for t, s in sides
+            if s.requests
+        ]
+        found.append((colour, points))
+    tops = [high for _, points in found for *_, high in points]
+    axes = Axes(start, end, _round(1.05 * max(tops, default=1.0)))
+    parts = [_frame(axes)]
+    for colour, points in found:
+        parts.append(_band(axes, [(t, low, high) for t, _, low, high in points], colour))
+        parts.append(_line(axes, [(t, value) for t, value, _, _ in points], colour, dots=True))
+    return "".join(parts)
+
+
+def _band(axes: Axes, points: Sequence[tuple[float, float, float]], colour: str) -> str:
+    ring = [(t, high) for t, _, high in points] + [(t, low) for t, low, _ in reversed(points)]
+    return f'<path d="{_path(axes, ring)}Z" fill="{colour}" opacity="0.14"/>' if ring else ""
+
+
+def _round(top: float) -> float:
+    """A little more, so that quarters of it are short numbers."""
+    unit = 10.0 ** math.floor(math.log10(max(top, 1e-6)))
+    return next(f * unit for f in (1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10, 12) if f * unit >= top)
 
 
 def _path(axes: Axes, points: Sequence[tuple[float, float]]) -> str:

@@ -36,8 +36,8 @@ def data(item: Mapping[str, Any], samples: Sequence[Sample] = ()) -> Data:
         "analysis": analysis,
         "history": status.get("history") or [],
         "errorRates": {
-            "stable": [_rate(s.stable_errors, s.stable) for s in samples],
-            "canary": [_rate(s.canary_errors, s.canary) for s in samples],
+            "stable": [_rate(s.stable.errors, s.stable.requests) for s in samples],
+            "canary": [_rate(s.canary.errors, s.canary.requests) for s in samples],
         },
     }
 

@@ -46,6 +46,15 @@ class Histogram:
             seen += n
         return 0.0
 
+    def bounds(self, q: float) -> tuple[float, float]:
+        """A 95 % interval of a quantile by its ranks, without any assumption of a shape; of this window alone."""
+        n = self.total
+        if not n:
+            return 0.0, 0.0
+        reach = 1.96 * math.sqrt(n * q * (1 - q))
+        ranks = (max(0.0, q * n - reach) / n, min(n, q * n + reach + 1) / n)
+        return self.quantile(ranks[0]), self.quantile(min(1.0, ranks[1]))
+
     def plus(self, other: Histogram, decay: float = 1.0) -> Histogram:
         """Both; what this one holds counts `decay` times."""
         held: dict[tuple[float, float], float] = {}

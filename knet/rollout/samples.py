@@ -3,37 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from knet.rollout.counts import Counts, Window
 
 MOST = 240
 
 
+class Side(NamedTuple):
+    """Requests, failures, p50 and p99 (ms) with their 95 % intervals, of one window."""
+
+    requests: float = 0.0
+    errors: float = 0.0
+    p50: float = 0.0
+    p50_low: float = 0.0
+    p50_high: float = 0.0
+    p99: float = 0.0
+    p99_low: float = 0.0
+    p99_high: float = 0.0
+
+
 class Sample(NamedTuple):
-    """A window that ended at `time`: the canary's weight; requests, failures, p50 and p99 (ms) of both sides."""
+    """A window that ended at `time` (seconds since 1970), and the canary's weight in it."""
 
     time: float
     weight: int
-    stable: float
-    stable_errors: float
-    stable_p50: float
-    stable_p99: float
-    canary: float
-    canary_errors: float
-    canary_p50: float
-    canary_p99: float
+    stable: Side
+    canary: Side
 
 
 def sample(time: float, weight: int, window: Window) -> Sample:
     """Of one window."""
-    return Sample(round(time, 1), weight, *_side(window.stable), *_side(window.canary))
+    return Sample(round(time, 1), weight, _side(window.stable), _side(window.canary))
 
 
-def _side(counts: Counts) -> tuple[float, float, float, float]:
-    points = (round(counts.latency.quantile(q), 2) for q in (0.5, 0.99))
-    p50, p99 = points
-    return counts.requests, counts.errors, p50, p99
+def dump(samples: Sequence[Sample]) -> list[Any]:
+    """As plain data."""
+    return [[s.time, s.weight, list(s.stable), list(s.canary)] for s in samples]
+
+
+def load(data: Sequence[Any]) -> tuple[Sample, ...]:
+    """From plain data."""
+    return tuple(Sample(time, weight, Side(*stable), Side(*canary)) for time, weight, stable, canary in data)
+
+
+def _side(counts: Counts) -> Side:
+    latency = counts.latency
+    found = [v for q in (0.5, 0.99) for v in (latency.quantile(q), *latency.bounds(q))]
+    return Side(counts.requests, counts.errors, *(round(v, 2) for v in found))
 
 
 def thinned(samples: Sequence[Sample]) -> list[Sample]:
@@ -53,21 +70,12 @@ def thinned(samples: Sequence[Sample]) -> list[Sample]:
 
 
 def _together(one: Sample, other: Sample) -> Sample:
+    return Sample(other.time, other.weight, _sum(one.stable, other.stable), _sum(one.canary, other.canary))
+
+
+def _sum(one: Side, other: Side) -> Side:
     """Counts added, percentiles weighted by requests: an estimate, for a picture."""
-
-    def mean(a: float, n: float, b: float, m: float) -> float:
-        return round((a * n + b * m) / (n + m), 2) if n + m else 0.0
-
-    s, t = (one.stable, other.stable), (one.canary, other.canary)
-    return Sample(
-        other.time,
-        other.weight,
-        sum(s),
-        one.stable_errors + other.stable_errors,
-        mean(one.stable_p50, s[0], other.stable_p50, s[1]),
-        mean(one.stable_p99, s[0], other.stable_p99, s[1]),
-        sum(t),
-        one.canary_errors + other.canary_errors,
-        mean(one.canary_p50, t[0], other.canary_p50, t[1]),
-        mean(one.canary_p99, t[0], other.canary_p99, t[1]),
-    )
+    n, m = one.requests, other.requests
+    both = zip(one[2:], other[2:], strict=True)
+    means = (round((a * n + b * m) / (n + m), 2) if n + m else 0.0 for a, b in both)
+    return Side(n + m, one.errors + other.errors, *means)

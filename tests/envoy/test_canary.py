@@ -188,7 +188,7 @@ async def test_the_controller_may_be_killed_at_every_step(up, there):
         )
         up.process.send_signal(signal.SIGKILL)
         await up.process.wait()
-        await up.start()
+        await up.start(PATIENCE_S)
     item = await there.until(resources.CANARIES, "killed", ended("Succeeded"))
     weights = [h["weight"] for h in item["status"]["history"] if h["reason"] == "Step"]
     assert weights == [10, 25, 50, 100]

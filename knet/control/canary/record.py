@@ -16,9 +16,9 @@ from knet.kube.client import Client, Object
 from knet.kube.errors import NotFound
 from knet.kube.objects import owner_reference
 from knet.model import canary
-from knet.rollout import analysis, state
+from knet.rollout import analysis, samples, state
 from knet.rollout.analysis import Analysis
-from knet.rollout.samples import Sample, thinned
+from knet.rollout.samples import Sample
 from knet.rollout.state import Phase, State
 from knet.text import json
 from knet.text.duration import SECOND, rfc3339
@@ -67,12 +67,12 @@ async def read(client: Client, item: Object) -> Evidence:
         return Evidence()
     held = found.get("data") or {}
     kept = json.loads(held.get("evidence") or "{}")
-    samples = tuple(Sample(*one) for one in json.loads(held.get("samples") or "[]"))
+    kept_samples = samples.load(json.loads(held.get("samples") or "[]"))
     return Evidence(
         str(kept.get("about") or ""),
         int(kept.get("step", -1)),
         analysis.load(kept.get("analysis") or {}),
-        samples,
+        kept_samples,
     )
 
 
@@ -83,7 +83,7 @@ async def keep(client: Client, item: Object, evidence: Evidence) -> None:
         "step": evidence.step,
         "analysis": analysis.dump(evidence.analysis),
     }
-    samples = [list(one) for one in thinned(evidence.samples)]
+    seen = samples.dump(samples.thinned(evidence.samples))
     body = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -92,7 +92,7 @@ async def keep(client: Client, item: Object, evidence: Evidence) -> None:
             "namespace": item["metadata"]["namespace"],
             "ownerReferences": [owner_reference(item)],
         },
-        "data": {"evidence": json.dumps(kept).decode(), "samples": json.dumps(samples).decode()},
+        "data": {"evidence": json.dumps(kept).decode(), "samples": json.dumps(seen).decode()},
     }
     await client.apply(resources.CONFIG_MAPS, body, manager=MANAGER)
 

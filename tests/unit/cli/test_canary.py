@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from knet.cli import canary_view
 from knet.cli.canary import command
 from knet.cli.canary_report import page
-from knet.rollout.samples import MOST, Sample, thinned
+from knet.rollout.samples import MOST, Sample, Side, dump, load, thinned
 from knet.text import json
 
 CANARY = """
@@ -134,11 +134,13 @@ def samples(count=22):
     start = 1795842000.0  # 2026-11-28T05:00:00Z
     return [
         Sample(
-            start + 10 * i, 5 if i < 6 else 25, 950 - 20 * (i % 3), i % 2, 12 + i % 3, 41 + i % 5,
-            50 if i < 6 else 250, (i > 5) * (10 + i % 4), 13 + i % 2, 44 + i % 7,
+            start + 10 * i,
+            5 if i < 6 else 25,
+            Side(950 - 20 * (i % 3), i % 2, 12 + i % 3, 11, 15, 41 + i % 5, 38, 55),
+            Side(50 if i < 6 else 250, (i > 5) * (10 + i % 4), 13 + i % 2, 11, 18, 44 + i % 7, 36, 70),
         )
         for i in range(count)
-    ]  # fmt: skip
+    ]
 
 
 def test_the_view_says_what_is_there():
@@ -175,6 +177,7 @@ def test_samples_are_thinned_without_losing_requests():
     many = [s._replace(time=float(i)) for i, s in enumerate(samples(1) * 1000)]
     made = thinned(many)
     assert len(made) <= MOST
-    assert sum(s.canary for s in made) == sum(s.canary for s in many)
+    assert sum(s.canary.requests for s in made) == sum(s.canary.requests for s in many)
+    assert load(json.loads(json.dumps(dump(made)))) == tuple(made)
     assert [s.time for s in made] == sorted(s.time for s in made)
     assert thinned(many[:5]) == many[:5]

@@ -122,6 +122,16 @@ def test_bounds_of_coarse_histograms_err_for_the_canary():
     assert Histogram().percentile(0.5) == 0
 
 
+def test_intervals_of_percentiles_hold_them_and_shrink():
+    small, large = latencies(100), latencies(10_000)
+    for q in (0.5, 0.99):
+        for one in (small, large):
+            low, high = one.bounds(q)
+            assert low <= one.quantile(q) <= high
+        assert large.bounds(q)[1] - large.bounds(q)[0] < small.bounds(q)[1] - small.bounds(q)[0]
+    assert Histogram().bounds(0.5) == (0.0, 0.0)
+
+
 BINS = st.lists(st.tuples(st.integers(0, 50), st.integers(1, 9)), max_size=12)
 
 
