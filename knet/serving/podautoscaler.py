@@ -52,7 +52,8 @@ class Decision:
 @dataclass(frozen=True, slots=True)
 class Around:
     """What a PodAutoscaler depends on. `replicas` are the scale target's (None: unset), `ready` its ready pods;
-    `deadline_ms` is the cluster's progress deadline.
+    `deadline_ms` is the cluster's progress deadline, `foreign` the kind of an object of its name that belongs to
+    somebody else.
     """
 
     config: Config
@@ -61,15 +62,17 @@ class Around:
     replicas: int | None = None
     ready: int = 0
     deadline_ms: int = 600_000
+    foreign: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
     """What there is to be. `replicas` None: the scale target stays as it is. `metric` and `scale` are None
-    before there is a private Service. `again_ms`: when to look again (None: no need).
+    before there is a private Service; nothing is made where a name is somebody else's. `again_ms`: when to look
+    again (None: no need).
     """
 
-    sks: Object
+    sks: Object | None
     metric: Object | None
     replicas: int | None
     status: Object
@@ -100,6 +103,15 @@ def asks(pa: PodAutoscaler, around: Around, now: dt.datetime) -> bool:
 def reconcile(pa: PodAutoscaler, around: Around, now: dt.datetime, probe: Probe = Probe.OK) -> Made:
     """Everything that follows from a PodAutoscaler and its surroundings."""
     conditions = _conditions(pa, now)
+    if around.foreign:
+        why = f'There is an existing {around.foreign} "{pa.metadata.name}" that we do not own.'
+        conditions.false(ACTIVE, "NotOwned", why)
+        status = {
+            **pa.status,
+            "conditions": conditions.dump(),
+            "observedGeneration": pa.metadata.generation or 1,
+        }
+        return Made(None, None, None, status, conditions)
     spec = spec_of(pa, around)
     if spec is None or around.sks is None:
         conditions.unknown(SKS_READY, "NotReady", _NO_PRIVATE)

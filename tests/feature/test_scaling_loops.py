@@ -103,6 +103,17 @@ async def test_a_service_of_somebody_else_is_not_taken(live):
     assert "ownerReferences" not in after["metadata"]
 
 
+async def test_a_serverlessservice_of_somebody_else_is_told_and_left_alone(live):
+    meta = {"name": REVISION, "namespace": "default"}
+    other = {"apiVersion": SKSS.api_version, "kind": SKSS.kind, "metadata": meta, "spec": {"mode": "Serve"}}
+    before = await live.client.create(SKSS, other)
+    await live.revision()
+    made = await live.until(PAS, REVISION, lambda pa: ready(pa, status="False"))
+    why = f'There is an existing ServerlessService "{REVISION}" that we do not own.'
+    assert condition(made, "Active") == ("False", "NotOwned", why)
+    assert (await live.client.get(SKSS, REVISION, "default"))["spec"] == before["spec"]
+
+
 @asynccontextmanager
 async def activator(answer: bytes):
     """Something that answers as an activator does; what it was asked."""

@@ -9,15 +9,15 @@ from datetime import UTC, datetime
 from knet.control.autoscaler.decisions import Decider
 from knet.control.autoscaler.pods import Population
 from knet.control.autoscaler.probe import probe
-from knet.control.serving.loop import Loop
+from knet.control.serving.loop import Loop, ReconcileError
 from knet.kube import resources
 from knet.kube.apply import set_status
 from knet.kube.client import Object
 from knet.kube.cluster import Cluster
 from knet.kube.errors import NotFound
-from knet.kube.objects import label, notes
+from knet.kube.objects import controller_of, label, notes
 from knet.kube.sync import Key
-from knet.model.autoscaling import PodAutoscaler, pod_autoscaler, serverless_service
+from knet.model.autoscaling import PROXY, PodAutoscaler, pod_autoscaler, serverless_service
 from knet.model.network import SYSTEM_NAMESPACE
 from knet.model.serving import REVISION_LABEL
 from knet.scaling.account import Outcome
@@ -110,8 +110,11 @@ class PodAutoscalers(Loop):
             await self.ensure(resources.METRICS, made.metric)
         if made.replicas is not None:
             await self._scale(pa, made.replicas)
-        await self.ensure(resources.SERVERLESS_SERVICES, made.sks)
+        if made.sks is not None:
+            await self.ensure(resources.SERVERLESS_SERVICES, made.sks)
         await set_status(self.client, self.resource, item, made.status)
+        if around.foreign:
+            raise ReconcileError(f'{around.foreign} "{pa.metadata.name}" is somebody else\'s')
         if made.scale is not None and made.scale.probe_later:
             return _PROBE_AGAIN_S
         return None if made.again_ms is None else made.again_ms / 1000
@@ -127,11 +130,19 @@ class PodAutoscalers(Loop):
             target["spec"].get("replicas") if target else None,
             self._population.counts((namespace, revision)).ready,
             settings.deadline_ms,
+            self._foreign(pa),
         )
         spec = spec_of(pa, around)
-        if spec is None:
+        if spec is None or around.foreign:
             return around
         return replace(around, decision=self._decider.update(pa.key, spec, around.ready))
+
+    def _foreign(self, pa: PodAutoscaler) -> str:
+        for kind in (resources.SERVERLESS_SERVICES, resources.METRICS):
+            found = self.cluster.get(kind, pa.key)
+            if found is not None and controller_of(found, self.resource.kind) != pa.metadata.name:
+                return kind.kind
+        return ""
 
     async def _probe(self, pa: PodAutoscaler) -> Probe:
         public = self.cluster.get(resources.ENDPOINTS, pa.key)
@@ -152,7 +163,7 @@ class PodAutoscalers(Loop):
 
 def _outcome(pa: PodAutoscaler, around: Around, made: Made) -> Outcome:
     initialized = made.conditions.status(INITIALIZED) == TRUE
-    spec = made.sks["spec"]
+    spec: Object = made.sks["spec"] if made.sks is not None else {"mode": PROXY}
     return Outcome(
         *limits(kpa(pa), around.config, initialized),
         initialized,

@@ -170,6 +170,11 @@ class Scraper:
         self._used[address] = loop.time()
         return await line.ask()
 
+    async def settled(self) -> None:
+        """Waits until nobody is being asked."""
+        while self._asking:
+            await asyncio.wait(self._asking.values())
+
     def sweep(self) -> None:
         """Closes connections that nobody has used for a while."""
         old = asyncio.get_running_loop().time() - _FORGET_S
