@@ -26,6 +26,7 @@ COMMANDS = {
     "down": "End the embedded cluster; its state stays.",
     "reset": "End the embedded cluster and delete its state.",
     "status": "Show the embedded cluster: addresses, health, pods, KIngresses.",
+    "top": "Show Services, revisions, pods, load and requests of the embedded cluster, live.",
     "logs": "Print the logs of a pod.",
     "apply": "Apply YAML to the embedded cluster, for those without kubectl.",
     "get": "List objects of the embedded cluster, for those without kubectl.",

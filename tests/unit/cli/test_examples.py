@@ -35,4 +35,4 @@ def test_the_canary_of_the_shop_is_explained():
 def test_every_service_of_the_shop_comes_to_a_kingress():
     made = CliRunner().invoke(cli, ["kingress", "-f", EXAMPLES])
     assert made.exit_code == 0, made.output
-    assert made.stdout.count("\nkind: Ingress\n") == 9  # three Services and a DomainMapping
+    assert made.stdout.count("\nkind: Ingress\n") == 9  # eight Services and a DomainMapping
