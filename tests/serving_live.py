@@ -86,11 +86,11 @@ class Live(Watching):
         self.serving = serving
 
     async def settled(self) -> None:
-        """Waits until no controller has anything left to look at (what they wrote has come back by then)."""
+        """Waits until no controller has anything left to look at now (what they wrote has come back by then)."""
         quiet = 0
         while quiet < 3:
             await self.client.list(resources.NAMESPACES)  # a turn of the API: watches have run by then
-            idle = all(loop.queue.idle for loop in self.serving.loops)
+            idle = all(loop.queue.quiet(0.5) for loop in self.serving.loops)
             quiet = quiet + 1 if idle else 0
             await asyncio.sleep(0.02)
 

@@ -67,6 +67,11 @@ class Schedule(Generic[K]):
         if added is not None and not failed:  # what failed waits, however often it is added
             self.add(key, added)
 
+    def quiet(self, until: float) -> bool:
+        """Whether nothing is worked on, and nothing is due before `until`."""
+        at = self.next_at()
+        return not self._working and (at is None or at >= until)
+
     @property
     def idle(self) -> bool:
         """Whether nothing is worked on or waits."""

@@ -74,6 +74,10 @@ class WorkQueue(Generic[K]):
             except TimeoutError:
                 continue
 
+    def quiet(self, seconds: float) -> bool:
+        """Whether nothing is worked on, and nothing is due within so many seconds."""
+        return self._schedule.quiet(asyncio.get_running_loop().time() + seconds)
+
     @property
     def idle(self) -> bool:
         """Whether nothing is worked on or waits."""

@@ -118,11 +118,25 @@ def unsaid(item: Object) -> Object:
 
 
 def typed(model: type[T], item: Object) -> T:
-    """An object of Serving from plain data; raises TypeError if it is of another kind."""
-    found = serving.parse(item)
+    """An object of Serving from plain data; raises TypeError if it is of another kind.
+
+    The same version of an object is read once: a Service is looked at whenever one of its children changes.
+    """
+    meta = item["metadata"]
+    version = meta.get("uid", ""), meta.get("resourceVersion", "")
+    found = _READ.get(version) if all(version) else None
+    if found is None:
+        found = serving.parse(item)
+        _READ[version] = found
+        if len(_READ) > _MOST:
+            _READ.pop(next(iter(_READ)))
     if not isinstance(found, model):
         raise TypeError(f"{item['kind']} is no {model.__name__}")
     return found
+
+
+_READ: dict[tuple[str, str], Any] = {}
+_MOST = 4096
 
 
 def now() -> str:
