@@ -137,6 +137,14 @@ class Stage:
         good = {"type": "Ready", "status": ready, "lastTransitionTime": "2026-01-01T00:00:00Z"}
         return await self._status(resources.REVISIONS, made, {"conditions": [good]})
 
+    async def broken(self, name: str, ready: str = "False") -> None:
+        """A revision that cannot run, or can again."""
+        item = await self.found(resources.REVISIONS, name)
+        now = {"lastTransitionTime": "2026-01-01T00:00:00Z", "reason": "ExitCode3", "message": "it is so"}
+        await self._status(
+            resources.REVISIONS, item, {"conditions": [{"type": "Ready", "status": ready, **now}]}
+        )
+
     async def scaler(self, name: str, pods: int) -> None:
         """A PodAutoscaler whose revision has so many pods."""
         try:

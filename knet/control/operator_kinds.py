@@ -12,6 +12,7 @@ KINDS = (
     ("serving.knative.dev", "v1", "revisions"),
     ("serving.knative.dev", "v1", "routes"),
     ("serving.knative.dev", "v1beta1", "domainmappings"),
+    ("knet.dev", "v1alpha1", "canaries"),
 )
 """(group, version, plural) of what people write."""
 

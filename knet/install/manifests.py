@@ -79,6 +79,10 @@ def components(values: Values) -> dict[str, Component]:
     return made
 
 
+STATISTICS_PORT = 9000
+"""As Kourier's."""
+
+
 def arguments(values: Values) -> dict[str, list[str]]:
     """The command line of each component: what `knet` is given, and Envoy."""
     controller = [
@@ -93,6 +97,9 @@ def arguments(values: Values) -> dict[str, list[str]]:
         *("--http", f"kourier.{GATEWAY_NAMESPACE}.svc.cluster.local:80"),
         *("--internal", f"kourier-internal.{GATEWAY_NAMESPACE}.svc.cluster.local:80"),
     ]
+    if values.gateway == "kourier":  # of the others' Envoys a Prometheus tells
+        place = f"kourier-statistics.{GATEWAY_NAMESPACE}.svc.cluster.local:{STATISTICS_PORT}"
+        controller += ["--gateway-stats", place]
     autoscaler = ["autoscaler", "run", "--listen", "0.0.0.0:8080", "--identity", "$(POD_NAME)"]
     activator = [
         *("activator", "run"),
@@ -135,7 +142,8 @@ def bootstrap(values: Values) -> str:  # noqa: ARG001 - what it says may come to
     """Kourier's bootstrap."""
     admin = Unix(Path("/tmp/envoy.admin"))  # noqa: S108 - a pod's own
     # without an id: each Envoy is given its pod's name
-    return Bootstrap("", Tcp(XDS_HOST, 18000), admin, NODE_CLUSTER).text()
+    told = Tcp("0.0.0.0", STATISTICS_PORT)  # noqa: S104 - the controller asks; /stats alone, and read only
+    return Bootstrap("", Tcp(XDS_HOST, 18000), admin, NODE_CLUSTER, statistics=told).text()
 
 
 def _given(values: Values) -> dict[str, Any]:

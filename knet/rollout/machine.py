@@ -23,6 +23,10 @@ PATIENCE = 120.0
 """Seconds that a step waits for pods beyond the first: who may have no more of them goes on with these."""
 
 
+CRASHING = 10.0
+"""Seconds after which a revision that cannot run counts as failed: a node that starts again is no fault of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class HookAnswer:
     """What a hook said, after all tries."""
@@ -78,6 +82,8 @@ def decide(plan: Plan, state: State, seen: Observation, now: float) -> Decision:
         return Decision(state)
     if state.ended:
         return _written(state, seen)
+    failing = state.failing + dt if steady else state.failing
+    state = replace(state, failing=failing if seen.failed else 0.0)
     found = _noticed(plan, state, seen)
     if found is not None:
         return _ending(found)
@@ -119,7 +125,7 @@ def _noticed(plan: Plan, state: State, seen: Observation) -> State | None:
         return state.to(Phase.STOPPED, "ChangedByOthers", said)
     if state.phase not in _JUDGED:
         return None
-    if seen.failed:
+    if seen.failed and state.failing > CRASHING:
         return fail(plan, state, "RevisionFailed", seen.failed)
     if seen.verdict is not None and seen.verdict.outcome is Outcome.FAIL:
         return fail(plan, state, seen.verdict.reason, seen.verdict.message)
@@ -161,7 +167,8 @@ def _advanced(
             replace(state, reason="ClockJumped", message="looked at after a gap: time counts from now")
         )
     if not seen.created:
-        return Decision(state.to(Phase.WAITING, "RevisionNotReady", f"{state.canary} is not ready yet"))
+        phase = Phase.WAITING if state.step < 0 else Phase.PROGRESSING
+        return Decision(state.to(phase, "RevisionNotReady", f"{state.canary} is not ready"))
     if state.step >= 0 and (kept := _kept(plan, state, seen, dt)) is not None:
         return kept
     return _next(plan, state, seen, now, dt)

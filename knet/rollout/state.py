@@ -29,7 +29,8 @@ class State:
     """`step` is the step whose `weight` is in force, or on its way while not `settled`; -1 before the first.
 
     `before` is the weight before it. `elapsed` are the seconds that count for the step, `total` for the
-    rollout, `starved` those that the step has waited for traffic; `seen` is the clock when last looked at.
+    rollout, `starved` those that the step has waited for traffic, `failing` those that
+    the canary revision has not been able to run; `seen` is the clock when last looked at.
     `approved` is the last step that somebody has let go on, `skipped` the last one whose pause and analysis
     somebody has overruled. `done` are the hooks that have answered. It began at `started`; `epoch` counts how often
     somebody has let it go on after a failure: what was seen before counts no more.
@@ -45,6 +46,7 @@ class State:
     elapsed: float = 0.0
     total: float = 0.0
     starved: float = 0.0
+    failing: float = 0.0
     seen: float = 0.0
     started: float = 0.0
     epoch: int = 0

@@ -113,6 +113,22 @@ async def test_on_failure_hold_waits_for_somebody(live):
     assert state.epoch == 1
 
 
+async def test_a_revision_that_cannot_run_goes_back_once_it_lasts(live):
+    await begun(live)
+    for _ in range(2):
+        await live.broken(TWO)
+        await live.turn()
+    await live.broken(TWO, "True")
+    assert (await live.turn()).phase == "Progressing"  # it was a node that started again
+    await live.broken(TWO)
+    await live.broken(ONE)
+    for _ in range(5):
+        assert (await live.turn()).phase == "Progressing"  # what both depend on
+    await live.broken(ONE, "True")
+    state = await live.until("RolledBack", 5)
+    assert (state.reason, state.message) == ("RevisionFailed", f"{TWO}: ExitCode3: it is so")
+
+
 @pytest.mark.parametrize("weight", [0, 10, 50])
 async def test_aborted_at_every_step(live, weight):
     await begun(live)

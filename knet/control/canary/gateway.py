@@ -1,4 +1,8 @@
-"""Statistics of knet's own gateway: every Envoy of it is asked over its admin interface, and the counts added."""
+"""Statistics of knet's own gateway: every Envoy of it is asked over its admin interface, and the counts added.
+
+Being asked has Envoy put together the histograms of its workers, afterwards: latencies are those until the reading
+before. Both sides lag alike, and their test counts what is in the histograms alone.
+"""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from knet.text.duration import SECOND, rfc3339
 
 MANAGER = "knet"
 _ENTRIES = 60
-_QUIET = frozenset(("elapsed", "total", "starved", "seen", "message"))
+_QUIET = frozenset(("elapsed", "total", "starved", "failing", "seen", "message"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from envoy.config.bootstrap.v3 import bootstrap_pb2
+from envoy.extensions.filters.http.router.v3 import router_pb2  # noqa: F401 - for Any
+from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
 from envoy.extensions.transport_sockets.tls.v3 import tls_pb2
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2  # noqa: F401 - for Any
 from google.protobuf import json_format
@@ -86,3 +88,17 @@ def test_mutual_tls_checks_the_servers_name():
 def test_it_is_a_pure_function():
     assert Bootstrap("n1", XDS).text() == Bootstrap("n1", XDS).text()
     assert json.loads(Bootstrap("n1", XDS).text())["node"] == {"id": "n1", "cluster": "knet"}
+
+
+def test_statistics_can_be_read_from_elsewhere_and_nothing_else():
+    assert not parsed(Bootstrap("n1", XDS)).static_resources.listeners
+    made = parsed(Bootstrap("n1", XDS, Unix(Path("/run/admin.sock")), statistics=Tcp("0.0.0.0", 9000)))
+    (listener,) = made.static_resources.listeners
+    assert listener.address.socket_address.port_value == 9000
+    assert {c.name for c in made.static_resources.clusters} == {"xds", "admin"}
+    manager = http_connection_manager_pb2.HttpConnectionManager()
+    assert listener.filter_chains[0].filters[0].typed_config.Unpack(manager)
+    (host,) = manager.route_config.virtual_hosts
+    (route,) = host.routes
+    assert route.match.path == "/stats"
+    assert route.match.headers[0].string_match.exact == "GET"
