@@ -88,7 +88,7 @@ class Proxy(QueueProxy):
 
 def settings(user_port: int, **changes: Any) -> Settings:
     """Those of one on ports of its own."""
-    port, admin, metrics = free_ports(3)
+    port, admin, metrics, user_metrics = free_ports(4)
     return Settings(
         namespace="default",
         configuration="hello",
@@ -99,6 +99,7 @@ def settings(user_port: int, **changes: Any) -> Settings:
         user_port=user_port,
         admin_port=admin,
         metrics_port=metrics,
+        user_metrics_port=user_metrics,
         **{"quiet": 0.0, **changes},
     )
 

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from knet.dataplane import queue_metrics
 from knet.dataplane.queue_config import QueueBootstrap
 from knet.dataplane.queue_drain import Lull
 from knet.dataplane.queue_http import Answer, Connection, Request
@@ -105,6 +106,9 @@ class QueueProxy:
             await loop.create_unix_server(partial(Connection, self._probe), self._bootstrap.agent),
             await loop.create_server(partial(Connection, self._admin), wanted.address, wanted.admin_port),
             await loop.create_server(partial(Connection, self._metrics), wanted.address, wanted.metrics_port),
+            await loop.create_server(
+                partial(Connection, self._user_metrics), wanted.address, wanted.user_metrics_port
+            ),
         ]
 
     async def _probe(self, request: Request) -> Answer:
@@ -134,6 +138,16 @@ class QueueProxy:
             said = text(self._report, wanted.namespace, wanted.configuration, wanted.revision)
             return Answer(200, said.encode(), "text/plain; version=0.0.4")
         return Answer(200, encode(self._report), "application/protobuf")
+
+    async def _user_metrics(self, request: Request) -> Answer:
+        if request.path != "/metrics":
+            return Answer(404, b"not found\n")
+        try:
+            counted = await self._envoy.admin(queue_metrics.QUERY)
+        except OSError as error:
+            return Answer(503, f"Envoy does not answer: {error}\n".encode())
+        said = queue_metrics.text(counted, self._settings)
+        return Answer(200, said.encode(), "text/plain; version=0.0.4")
 
     async def _wait_for_drain(self) -> Answer:
         """The preStop hook of the user's container: answered when it may be ended.

@@ -15,7 +15,7 @@ from knet.errors import Diagnostic, KnetError
 
 H2C_PORT = 8013
 """`QUEUE_SERVING_PORT` of a revision that speaks h2c; 8012 is HTTP/1.1."""
-ADMIN_PORT, METRICS_PORT = 8022, 9090
+ADMIN_PORT, METRICS_PORT, USER_METRICS_PORT = 8022, 9090, 9091
 CERTIFICATES = "/var/lib/knative/certs"
 _QUIET = 30
 _PORT = range(1, 65536)
@@ -42,6 +42,7 @@ class Settings:
     tls_port: int = 8112
     admin_port: int = ADMIN_PORT
     metrics_port: int = METRICS_PORT
+    user_metrics_port: int = USER_METRICS_PORT
     concurrency: int = 0
     timeout: int = 300
     response_start: int = 0
@@ -78,6 +79,7 @@ def read(environment: Mapping[str, str], *, certificate: str = "") -> Settings:
         tls_port=given.mapped("QUEUE_SERVING_TLS_PORT", 8112, ports),
         admin_port=ports.get(ADMIN_PORT, ADMIN_PORT),
         metrics_port=ports.get(METRICS_PORT, METRICS_PORT),
+        user_metrics_port=ports.get(USER_METRICS_PORT, USER_METRICS_PORT),
         concurrency=given.number("CONTAINER_CONCURRENCY", range(2**31)),
         timeout=given.number("REVISION_TIMEOUT_SECONDS", _SECONDS),
         response_start=given.number("REVISION_RESPONSE_START_TIMEOUT_SECONDS", _SECONDS, 0),
