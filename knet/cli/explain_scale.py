@@ -35,7 +35,7 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     wanted = outcome.get("want")
     yield f"{found['namespace']}/{found['revision']}: {_pods(wanted)} wanted, {found['ready_pods']} ready ({when})"
     if found["why_not"]:
-        yield f"  not decided: {found['why_not']}"
+        yield f"  nothing new was decided: {found['why_not']}"
     yield f"  {found['metric']}: {found['target']:g} for each pod, of {found['total']:g} that it can take"
     yield f"  {'window':8}{'seconds':>8}{'average':>10}{'asks for':>10}{'between':>14}{'gives':>7}"
     for window in found["windows"]:

@@ -65,6 +65,8 @@ def _why_not(standing: Standing, now_ms: int) -> str:
         return ""
     if standing.decided_at is None:
         return "no pass has been made yet"
+    if standing.stable is None and standing.desired == 0:
+        return "it is at rest, and nothing is measured"
     if standing.stable is None:
         return "nothing was measured within the stable window"
     if standing.held_until is not None and standing.held_until > now_ms:
