@@ -6,6 +6,7 @@ tested with them, in tests/envoy.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -54,13 +55,25 @@ class Stage:
 
     name = "hello"
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, namespace: str = "default") -> None:
         self.client = client
+        self.namespace = namespace
         self.now = 1_800_000_000.0
         self.numbers = Numbers()
         self.told: list[tuple[str, int, str]] = []
         self.pods: dict[str, int] = {}
         self.driver = self.again()
+
+    async def known(self) -> None:
+        """Waits until the API serves our kinds."""
+        kinds = (resources.CANARIES, resources.KSERVICES, resources.ROUTES, resources.REVISIONS)
+        async with asyncio.timeout(30):
+            for kind in (*kinds, resources.POD_AUTOSCALERS):
+                while True:
+                    with suppress(NotFound):
+                        await self.client.list(kind, self.namespace)
+                        break
+                    await asyncio.sleep(0.05)
 
     def again(self) -> Driver:
         """A driver that knows nothing: the one before has died."""
@@ -78,7 +91,7 @@ class Stage:
         body = {
             "apiVersion": "serving.knative.dev/v1",
             "kind": "Service",
-            "metadata": {"name": self.name, "namespace": "default"},
+            "metadata": {"name": self.name, "namespace": self.namespace},
             "spec": {"template": {"spec": {"containers": [{"image": image}]}}, **spec},
         }
         await self.client.apply(resources.KSERVICES, body, manager="kubectl")
@@ -89,19 +102,19 @@ class Stage:
         body = {
             "apiVersion": "knet.dev/v1alpha1",
             "kind": "Canary",
-            "metadata": {"name": self.name, "namespace": "default"},
+            "metadata": {"name": self.name, "namespace": self.namespace},
             "spec": {"service": self.name, **spec},
         }
         return await self.client.apply(resources.CANARIES, body, manager="kubectl")
 
     async def found(self, kind: Any, name: str = "") -> Object:
-        return await self.client.get(kind, name or self.name, "default")
+        return await self.client.get(kind, name or self.name, self.namespace)
 
     async def serve(self) -> None:
         """What Serving does: a revision for each new template, a Route that follows the block, their statuses."""
         service = await self.found(resources.KSERVICES)
         image = service["spec"]["template"]["spec"]["containers"][0]["image"]
-        held = (await self.client.list(resources.REVISIONS, "default")).items
+        held = (await self.client.list(resources.REVISIONS, self.namespace)).items
         held.sort(key=lambda r: r["metadata"]["name"])
         if not held or held[-1]["spec"]["containers"][0]["image"] != image:
             held.append(await self._revision(f"{self.name}-{len(held) + 1:05}", image))
@@ -118,7 +131,7 @@ class Stage:
             {
                 "apiVersion": "serving.knative.dev/v1",
                 "kind": "Route",
-                "metadata": {"name": self.name, "namespace": "default"},
+                "metadata": {"name": self.name, "namespace": self.namespace},
                 "spec": {"traffic": [t | {"latestRevision": False} for t in served]},
             },
         )
@@ -130,7 +143,7 @@ class Stage:
         body = {
             "apiVersion": "serving.knative.dev/v1",
             "kind": "Revision",
-            "metadata": {"name": name, "namespace": "default"},
+            "metadata": {"name": name, "namespace": self.namespace},
             "spec": {"containers": [{"image": image}]},
         }
         made = await self.client.create(resources.REVISIONS, body)
@@ -153,7 +166,7 @@ class Stage:
             body = {
                 "apiVersion": "autoscaling.internal.knative.dev/v1alpha1",
                 "kind": "PodAutoscaler",
-                "metadata": {"name": name, "namespace": "default"},
+                "metadata": {"name": name, "namespace": self.namespace},
                 "spec": {"scaleTargetRef": {"kind": "Deployment", "name": name, "apiVersion": "apps/v1"}},
             }
             made = await self.client.create(resources.POD_AUTOSCALERS, body)

@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from canary_load import Load, exactly, steady
+from bench.steady import Load, exactly, steady
 from knet.envoy.process_find import find_envoy
 from knet.errors import KnetError
 from knet.kube import resources
 from serving_live import Watching, ready
 from up import Up
 
-APP = str(Path(__file__).parents[1] / "canary_app.py")
+APP = str(Path(__file__).parents[2] / "bench" / "app.py")
 PATIENCE_S = 90
 STEPS = [{"weight": w} for w in (10, 25, 50)]
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
@@ -159,7 +159,7 @@ async def test_without_traffic_it_holds_where_it_is_until_somebody_aborts(up, th
 
 
 async def test_shares_are_those_asked_for_by_chi_square(up, there):
-    """The full run is `python -m bench canary_live`: 20,000 requests at each step."""
+    """The full run is `python -m bench split`: 20,000 requests at each step."""
     chosen = {"name": "X-Canary", "value": "yes"}
     await first(there, "split", analysis={"enabled": False}, interval="1h", header=chosen)
     await there.client.apply(resources.KSERVICES, service("split", "two"), manager="kubectl")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
+from aiohttp import web
 
 from canary_live import stage
 from knet.kube import resources
@@ -307,3 +310,72 @@ async def test_gitops_tools_that_do_not_name_traffic_leave_it_alone(live):
         await live.client.apply(resources.KSERVICES, body, manager="argocd-controller", force=False)
     state = await live.turn()
     assert state.phase == "Progressing"
+
+
+async def hooked(live, answers, **hook):
+    """A rollout with a hook; what it was asked, and the state after a while. `answers` are statuses."""
+    asked = []
+
+    async def answer(request):
+        asked.append(await request.json())
+        return web.Response(status=answers[min(len(asked), len(answers)) - 1])
+
+    app = web.Application()
+    app.router.add_post("/", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    try:
+        await begun(live, hooks=[{"name": "gate", "url": url, "retries": 0, **hook}])
+        for _ in range(60):
+            state = await live.turn()
+            if asking := [t for m in live.driver._known.values() for t in m.asked.values()]:
+                await asyncio.wait(asking)
+            if state.ended and state.settled:
+                break
+    finally:
+        await runner.cleanup()
+    return asked, state
+
+
+async def test_hooks_are_asked_once_a_step_and_can_stop_it(live):
+    asked, state = await hooked(live, [200], when="after", weights=[10, 50])
+    assert state.phase == "Succeeded"
+    assert [a["weight"] for a in asked] == [10, 50]
+    assert asked[0]["hook"] == "gate"
+    assert asked[0]["canaryRevision"] == TWO
+    assert state.done == ("after:0:gate", "after:1:gate")
+
+
+async def test_a_hook_that_says_no_is_a_failure_with_its_words(live):
+    asked, state = await hooked(live, [200, 409], when="before", weights=[50, 100])
+    assert len(asked) == 2
+    assert (state.phase, state.reason) == ("RolledBack", "HookFailed")
+    assert "before:2:gate: 409" in state.message
+    assert await live.shares() == {ONE: 100}
+
+
+async def test_steps_wait_for_their_window_and_for_approval(live):
+    await live.service("one")
+    day = int(live.now // 86400) * 86400
+    live.now = day + 12 * 3600.0
+    window = {"from": "08:00", "to": "10:00"}
+    await live.canary(
+        steps=[{"weight": 10, "pause": "approval"}, {"weight": 50}], interval="20s", windows=[window]
+    )
+    await live.turn()
+    await live.service("two")
+    for _ in range(5):
+        state = await live.turn()
+    assert (state.weight, state.reason) == (0, "OutsideWindow")
+    assert "daily 08:00-10:00 UTC" in state.message
+    live.now = day + 86400 + 8 * 3600.0
+    await live.turn()  # the clock jumped: nothing but that is taken note of
+    assert (await live.state()).reason == "ClockJumped"
+    for _ in range(12):
+        state = await live.turn()
+    assert (state.weight, state.reason) == (10, "WaitingForApproval")
+    await live.turn(5, Command("approve", who="ann"))
+    await live.turn()
+    assert await live.shares() == {ONE: 50, TWO: 50}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from knet.cli import canary_view
 from knet.cli.canary import command
 from knet.cli.canary_report import page
+from knet.cli.canary_watch import _view
 from knet.rollout.samples import MOST, Sample, Side, dump, load, thinned
 from knet.text import json
 
@@ -158,6 +161,17 @@ def test_the_view_says_what_is_there():
     empty = canary_view.data({"metadata": {"name": "a"}, "spec": {"service": "a"}})
     assert empty["phase"] == "Idle"
     assert canary_view.lines(empty)[3][1] == "no rollout yet"
+
+
+def test_the_live_view_fits_a_terminal():
+    told = canary_view.data(item("Progressing"), samples())
+    console = Console(width=110, record=True, file=io.StringIO())
+    console.print(_view(told))
+    text = console.export_text()
+    assert "canary" in text.splitlines()[0]
+    assert all(len(line) <= 110 for line in text.splitlines())
+    assert "05:03:30    0 %  ErrorRate: 5.10 %" in text
+    assert text.count("errors ") == 2
 
 
 def test_the_page_stands_alone_and_says_what_happened():
