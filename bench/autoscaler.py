@@ -15,6 +15,8 @@ import sys
 import time
 from collections.abc import Callable
 
+from knet.control.autoscaler.engine import Engine
+from knet.control.autoscaler.pods import Population
 from knet.control.autoscaler.scrape import Scraper, Target
 from knet.control.runner import runner
 from knet.scaling.config import Config
@@ -24,7 +26,7 @@ from knet.scaling.stat import Stat, encode
 from tests.scaling_oracle import Revision
 
 COUNT, ALONE, WARM_S, TICKS = 10_000, 500, 70, 100
-PODS, ROUNDS = 1_000, 5
+PODS, ROUNDS, REST_S = 1_000, 5, 10
 START_S = 946_684_800
 
 KINDS: dict[str, tuple[dict[str, str], ...]] = {
@@ -130,6 +132,28 @@ async def scrape() -> None:
     line("one revision each", f"{wall[0]:.0f}", *medians, scraper.failures)
 
 
+class _Nothing:
+    """A cluster without endpoints."""
+
+    def get(self, *_: object) -> None:
+        return None
+
+
+async def rest() -> None:
+    engine = Engine(_Nothing(), Population())  # type: ignore[arg-type]
+    for i in range(COUNT):
+        engine.update(("default", f"revision-{i}"), spec({}), 0)
+    task = asyncio.create_task(engine.run())
+    begun = time.thread_time()
+    await asyncio.sleep(REST_S)
+    used = (time.thread_time() - begun) / REST_S
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    print(
+        f"\n10,000 revisions at rest: {used:.1%} of a core for asking nobody and deciding every two seconds"
+    )
+
+
 def main() -> None:
     line(
         "windows of 10,000 revisions",
@@ -144,6 +168,7 @@ def main() -> None:
         measure(name, kinds)
     with runner() as running:
         running.run(scrape())
+        running.run(rest())
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     outcome = found.get("outcome") or {}
     decided = found["decided"]
     when = f"decided {decided:.1f} s ago by {found['by']}" if decided is not None else f"by {found['by']}"
-    wanted = outcome.get("want")
+    wanted = outcome.get("want", found["desired"])
     yield f"{found['namespace']}/{found['revision']}: {_pods(wanted)} wanted, {found['ready_pods']} ready ({when})"
     if found["why_not"]:
         yield f"  nothing new was decided: {found['why_not']}"
