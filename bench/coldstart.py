@@ -20,7 +20,7 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 
@@ -75,19 +75,23 @@ class Cluster:
         self.session: aiohttp.ClientSession
         self.metrics = ""
 
-    async def __aenter__(self) -> Cluster:
+    async def up(self) -> None:
+        """Starts it, and finds out where it is."""
         flags = (f"--state={self.state}", "--api=0", "--https=0", f"--http={self.http}", "--concurrency=1")
         command = [sys.executable, "-m", "knet", "up", "--detach", *flags, f"--internal={self.internal}"]
         await asyncio.to_thread(subprocess.run, command, check=True, stdout=subprocess.DEVNULL)
         connection = plain(self.state / "kubeconfig")
         assert connection is not None
         self.client = await Client(connection).__aenter__()
-        connector = aiohttp.TCPConnector(limit=0)
-        self.session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(120))
         found = await self.client.get(resources.ENDPOINTS, "activator-service", "knative-serving")
         subset = found["subsets"][0]
         port = next(p["port"] for p in subset["ports"] if p["name"] == "metrics")
         self.metrics = f"http://{subset['addresses'][0]['ip']}:{port}/metrics"
+
+    async def __aenter__(self) -> Self:
+        connector = aiohttp.TCPConnector(limit=0)
+        self.session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(120))
+        await self.up()
         body = {"metadata": {"name": "config-autoscaler", "namespace": "knative-serving"}}
         body["data"] = {"allow-zero-initial-scale": "true", "scale-to-zero-grace-period": "6s"}
         await self.client.apply(resources.CONFIG_MAPS, body, manager="bench", force=True)
