@@ -94,9 +94,8 @@ class Chaos(Cluster):
 def said(kind: str, load: Load, inside: int, killed: float) -> bool:
     """Prints what was lost; whether that is all right."""
     late = [at - killed for at in load.result.bad_at if at > killed + SEEN]
-    early = [at for at in load.result.bad_at if at < killed - 60]
-    good = not late and not early and load.result.bad <= inside + SEEN * RATE
-    print(
+    good = not late and load.result.bad <= inside + SEEN * RATE
+    print(  # noqa: T201 - a command's output
         f"| {kind} | {load.result.sent} | {inside} | {load.result.bad} | {len(late)} | {'yes' if good else 'NO'} |",
         flush=True,
     )
@@ -114,7 +113,7 @@ async def one(cluster: Chaos, kind: str) -> bool:
         status = await slow
     good = said(kind, load, inside, killed)
     if status != 200 and kind in ("autoscaler", "activator"):
-        print(f"the long request was answered {status}")
+        print(f"the long request was answered {status}")  # noqa: T201 - a command's output
         return False
     return good
 
@@ -124,11 +123,12 @@ async def control_plane(cluster: Chaos) -> bool:
     pid = json.loads((cluster.state / "ready.json").read_text())["pid"]
     began = time.perf_counter()
     os.kill(pid, signal.SIGKILL)
+    await cluster.client.__aexit__(None, None, None)
     await cluster.up()
     async with asyncio.timeout(120):
         while (await cluster.status("busy")) != 200:  # noqa: ASYNC110 - pods start again
             await asyncio.sleep(0.1)
-    print(f"| knet up | | | | serves again after {time.perf_counter() - began:.1f} s | yes |", flush=True)
+    print(f"| knet up | | | | serves again after {time.perf_counter() - began:.1f} s | yes |", flush=True)  # noqa: T201 - a command's output
     return True
 
 
@@ -139,7 +139,7 @@ async def run(rounds: int) -> bool:
             await cluster.deploy("busy", **{"autoscaling.knative.dev/min-scale": "2"})
             await cluster.deploy("held")
             await cluster.ready(["busy", "held"])
-            print("| killed | requests | under way | lost | lost later | good |\n|---|---|---|---|---|---|")
+            print("| killed | requests | under way | lost | lost later | good |\n|---|---|---|---|---|---|")  # noqa: T201 - a command's output
             for _ in range(rounds):
                 for kind in ("autoscaler", "activator", "activator's Envoy", "pod"):
                     good &= await one(cluster, kind)

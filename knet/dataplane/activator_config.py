@@ -16,6 +16,7 @@ import orjson
 
 from knet.dataplane.activator_gate import Refusal
 from knet.dataplane.activator_log import METADATA
+from knet.dataplane.unsent import UNSENT
 from knet.envoy.bootstrap import Tcp, Unix
 
 _TYPES = "type.googleapis.com/envoy.extensions."
@@ -23,8 +24,6 @@ _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _MANY = 2**31
 """Envoy's own limits are 1,024; ours are the gates'."""
 _EXT_AUTHZ = METADATA
-UNSENT = "x-knet-unsent"
-"""Response header: no pod has seen any of this request, so that a gateway may send it again."""
 H1, H2C = "h1", "h2c"
 _PODS = {H1: "pods-h1", H2C: "pods-h2c"}
 CHECKS, AGENT, LOG = "checks", "agent", "log"
@@ -155,9 +154,7 @@ def _routes() -> list[dict[str, Any]]:
             # retried is only what the pod has certainly not seen; one that is not there is not asked again
             "retry_policy": {"retry_on": "reset-before-request,refused-stream", "num_retries": 2},
         }
-        made.append(
-            {"match": _to(protocol), "route": action, "response_headers_to_remove": [UNSENT]},
-        )
+        made.append({"match": _to(protocol), "route": action})
     made += [
         {"match": _to(refusal.value), **_says(status, text)} for refusal, (status, text) in _REFUSALS.items()
     ]
@@ -208,6 +205,7 @@ def _access_log() -> dict[str, Any]:
                 "buffer_size_bytes": 0,
                 "grpc_service": {"envoy_grpc": {"cluster_name": LOG}},
             },
+            "additional_response_headers_to_log": [UNSENT],
         },
     }
 

@@ -13,6 +13,8 @@ from typing import Any, cast
 
 from envoy.service.accesslog.v3 import als_pb2
 
+from knet.dataplane.unsent import UNSENT
+
 METADATA, LEASE = "envoy.filters.http.ext_authz", "x-knet-lease"
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _RESET, _SETTINGS, _PING = 0, 3, 4, 6
@@ -26,7 +28,7 @@ _SETTINGS_SENT = b"\0\0\6\4\0\0\0\0\0\0\4" + _WINDOW.to_bytes(4)
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A request that has ended. `unreached`: no connection to its pod came about. `first`: seconds from when it came
+    """A request that has ended. `unreached`: its pod, or the program in it, took no connection. `first`: seconds from when it came
     until the first byte of the answer came from the pod, if one did.
     """
 
@@ -131,7 +133,9 @@ def entries(message: bytes) -> list[Ended]:
         if common.HasField("time_to_first_upstream_rx_byte"):
             elapsed = common.time_to_first_upstream_rx_byte
             first = elapsed.seconds + elapsed.nanos / 1e9
-        unreached = common.response_flags.upstream_connection_failure
+        unreached = common.response_flags.upstream_connection_failure or (
+            UNSENT in entry.response.response_headers
+        )
         found.append(Ended(fields[LEASE].string_value, unreached, first))
     return found
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from knet.dataplane.queue_settings import Settings
 from knet.dataplane.queue_stats import ALL, CAME, PREFIX, PROXIED, WENT
+from knet.dataplane.unsent import UNSENT
 
 USER, AGENT, INNER = "user", "agent", "inner"
 _TYPES = "type.googleapis.com/envoy.extensions."
@@ -171,17 +172,23 @@ def _route(cluster: str, header: dict[str, Any] | None = None) -> dict[str, Any]
     """Requests (with a header) to a cluster, without Envoy's own timeouts."""
     match = {"prefix": "/", **({"headers": [header]} if header else {})}
     action = {"cluster": cluster, "timeout": "0s", "idle_timeout": "0s", "retry_policy": _RETRIES}
-    return {"match": match, "route": action}
+    # what the user's container says is not taken for a word of ours
+    return {
+        "match": match,
+        "route": action,
+        **({"response_headers_to_remove": [UNSENT]} if cluster == USER else {}),
+    }
 
 
 def _replies() -> list[dict[str, Any]]:
     """What Envoy says itself, in Knative's words and statuses."""
 
-    def reply(which: dict[str, Any], status: int, text: str) -> dict[str, Any]:
+    def reply(which: dict[str, Any], status: int, text: str, *headers: str) -> dict[str, Any]:
         return {
             "filter": which,
             "status_code": status,
             "body_format_override": {"text_format_source": {"inline_string": text}},
+            "headers_to_add": [{"header": {"key": name, "value": "1"}} for name in headers],
         }
 
     def flags(*names: str) -> dict[str, Any]:
@@ -195,7 +202,9 @@ def _replies() -> list[dict[str, Any]]:
         reply(flags("UO"), 503, "pending request queue full\n"),
         # max_stream_duration sets no flag: 504, or 408 where the request's body was still on its way
         *(reply(status(code), 504, "request timeout") for code in (408, 504)),
-        reply(flags("UF", "UC", "UR", "LR", "URX", "UPE", "UH"), 502, "%LOCAL_REPLY_BODY%\n"),
+        # the user's container took no connection: another pod may be asked
+        reply(flags("UF", "UH"), 502, "%LOCAL_REPLY_BODY%\n", UNSENT),
+        reply(flags("UC", "UR", "LR", "URX", "UPE"), 502, "%LOCAL_REPLY_BODY%\n"),
     ]
 
 

@@ -13,7 +13,8 @@ import pytest
 from activator_live import HELLO, Pod, activator_live, eventually
 from apps import serve
 from bench.load import Load
-from knet.dataplane import activator_config
+from knet.dataplane import unsent
+from knet.dataplane.queue_probe import Probe
 from knet.envoy.build import routes
 from knet.envoy.process_find import find_envoy
 from knet.errors import KnetError
@@ -41,8 +42,8 @@ def envoy():
 class Around:
     """Gateway, activator and two pods with queue-proxies; the public Service leads where a test says."""
 
-    def __init__(self, live, gateway, pods):
-        self.live, self.gateway, self.pods = live, gateway, pods
+    def __init__(self, live, gateway, pods, backends):
+        self.live, self.gateway, self.pods, self.backends = live, gateway, pods, backends
 
     async def lead(self, *ports):
         """What the loop of the ServerlessService does: other endpoints behind the same Service."""
@@ -67,22 +68,50 @@ class Around:
 
 
 @asynccontextmanager
+async def ending(backend):
+    """Serves a backend; gives what ends it before, connections and all."""
+    writers, connected = set(), backend.connected
+
+    async def remembered(reader, writer):
+        writers.add(writer)
+        await connected(reader, writer)
+
+    backend.connected = remembered
+    async with AsyncExitStack() as serving:
+        await serving.enter_async_context(serve(backend))
+
+        async def end():
+            await serving.aclose()
+            for writer in writers:
+                writer.transport.abort()
+
+        yield end
+
+
+@asynccontextmanager
 async def around(folder, concurrency=0):
     folder.joinpath("g").mkdir()
     backends = [Pod("a"), Pod("b")]
     async with AsyncExitStack() as stack:
         live = await stack.enter_async_context(activator_live(folder / "a"))
-        await stack.enter_async_context(serve(*backends))
+        for backend in backends:
+            backend.end = await stack.enter_async_context(ending(backend))
         pods = [
             await stack.enter_async_context(
-                queue_proxy(backend.port, folder / f"q{n}", concurrency=concurrency, quiet=0.3)
+                queue_proxy(
+                    backend.port,
+                    folder / f"q{n}",
+                    concurrency=concurrency,
+                    quiet=0.3,
+                    probes=(Probe("tcp", backend.port),),
+                )
             )
             for n, backend in enumerate(backends)
         ]
         gateway = await stack.enter_async_context(envoy_gateway(folder / "g"))
         await live.revision(concurrency=concurrency)
         await live.pods(ready=[pod.settings.port for pod in pods])
-        made = Around(live, gateway, pods)
+        made = Around(live, gateway, pods, backends)
         await made.lead(made.own)
         to = path(split(HELLO, 100, HEADERS))
         await gateway.apply(ingress("hello", rule([HOST], to), rule([INSIDE], to, visibility="ClusterLocal")))
@@ -130,6 +159,22 @@ async def test_a_pod_that_is_killed_costs_what_was_inside_it_and_no_more(tmp_pat
             await second.ready()
 
 
+@pytest.mark.parametrize("mode", ["Serve", "Proxy"])
+async def test_a_program_that_has_ended_costs_nothing_while_another_pod_has_one(tmp_path, mode):
+    """Its queue-proxy says that nobody has seen the request, and the gateway asks another pod."""
+    async with around(tmp_path) as made:
+        first, second = made.pods
+        await made.lead(*([first.settings.port, second.settings.port] if mode == "Serve" else [made.own]))
+        async with Load(made.gateway.ports.external_http, [HOST], RATE) as load:
+            await load.more(20)
+            inside, killed = load.under_way, perf_counter()
+            await made.backends[1].end()
+            await load.more(100)
+        no_later(load, inside, killed)
+        if mode == "Proxy":
+            assert list(made.live.gate().pods) == [f"127.0.0.1:{first.settings.port}"]
+
+
 async def test_an_activator_whose_envoy_is_killed_costs_what_was_inside_it(tmp_path):
     async with around(tmp_path) as made:
         async with Load(made.gateway.ports.external_http, [HOST], RATE) as load:
@@ -167,4 +212,4 @@ async def test_no_header_chooses_a_destination_at_any_listener_of_the_gateway(tm
 
 
 def test_both_ends_call_it_the_same():
-    assert routes.UNSENT == activator_config.UNSENT
+    assert routes.UNSENT == unsent.UNSENT
