@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 ENVOY_VERSION := 1.40.0
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help env tools cluster-tools demo demo-files test check lint bench clean
+.PHONY: help env tools cluster-tools gateway-tools demo demo-files test check lint bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,14 @@ cluster-tools: .tools/cluster/.installed ## build etcd, kube-apiserver and kubec
 
 .tools/cluster/.installed: tools/cluster/go.mod tools/cluster/go.sum tools/cluster/build.sh
 	tools/cluster/build.sh .tools/cluster
+	@touch $@
+
+# Contour takes five minutes of CPU from an empty cache, istiod more than that again: tests/cluster/contour and
+# tests/cluster/istio skip without them, and say so. `tools/gateways/build.sh .tools/gateways contour` makes one.
+gateway-tools: .tools/gateways/.installed ## build contour and istiod into .tools (needs Go)
+
+.tools/gateways/.installed: $(wildcard tools/gateways/*/go.*) tools/gateways/build.sh
+	tools/gateways/build.sh .tools/gateways
 	@touch $@
 
 demo: env tools ## a Service on this machine: from zero, a crowd, a canary, back to zero (90 s)

@@ -22,6 +22,12 @@ import h2.events
 import h11
 import websockets.asyncio.server
 
+ADDRESS = "127.0.0.1"
+"""Where all of them listen; tests on a real API server set another, for it refuses loopback in endpoints."""
+
+PROBED = "k-network-hash"
+"""What a probe asks for comes back in the answer, as Knative's queue-proxy and activator do."""
+
 PREFACE = b"PRI * HTTP/2.0"
 
 
@@ -88,6 +94,7 @@ class Runtime:
                 status, first, second, body = await self.answer(seen)
                 await asyncio.sleep(first)
                 length = [("content-length", str(len(body))), ("content-type", "application/json")]
+                length += _probed(headers)
                 writer.write(connection.send(h11.Response(status_code=status, headers=length)) or b"")
                 await writer.drain()
                 await asyncio.sleep(second)
@@ -136,12 +143,17 @@ class Runtime:
         seen = Seen("HTTP/2.0", headers[":method"], headers[":path"], headers[":authority"], headers)
         status, first, second, body = await self.answer(seen)
         await asyncio.sleep(first)
-        connection.send_headers(stream, [(":status", str(status)), ("content-type", "application/json")])
+        answer = [(":status", str(status)), ("content-type", "application/json"), *_probed(headers)]
+        connection.send_headers(stream, answer)
         writer.write(connection.data_to_send())
         await asyncio.sleep(second)
         connection.send_data(stream, body, end_stream=True)
         writer.write(connection.data_to_send())
         await writer.drain()
+
+
+def _probed(headers: dict[str, str]) -> list[tuple[str, str]]:
+    return [(PROBED, headers[PROBED])] if "k-network-probe" in headers and PROBED in headers else []
 
 
 def _number(text: str) -> bool:
@@ -157,7 +169,7 @@ async def serve(*backends: Runtime) -> AsyncIterator[None]:
     """Serves the backends on ports of their own (`backend.port`) for as long as the context lasts."""
     servers = []
     for backend in backends:
-        server = await asyncio.start_server(backend.connected, "127.0.0.1", 0)
+        server = await asyncio.start_server(backend.connected, ADDRESS, 0)
         backend.port = server.sockets[0].getsockname()[1]
         servers.append(server)
     try:
@@ -184,7 +196,7 @@ async def grpc_echo(name: str) -> AsyncIterator[int]:
 
     server = grpc.aio.server()
     server.add_generic_rpc_handlers((Handler(),))
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = server.add_insecure_port(f"{ADDRESS}:0")
     await server.start()
     try:
         yield port
@@ -201,5 +213,5 @@ async def websocket_echo(name: str) -> AsyncIterator[int]:
             await connection.send(f"{name}:{message}")
 
     handler: Callable[[Any], Awaitable[None]] = echo
-    async with websockets.asyncio.server.serve(handler, "127.0.0.1", 0) as server:
+    async with websockets.asyncio.server.serve(handler, ADDRESS, 0) as server:
         yield server.sockets[0].getsockname()[1]

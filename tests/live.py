@@ -64,6 +64,8 @@ def _world(objects: Mapping[Ref, Any]) -> World:
 class EnvoyGateway:
     """See `behaviours.Live`. Make one with `envoy_gateway`."""
 
+    host = LOOPBACK
+
     def __init__(self, server: Server, ports: Ports, client: httpx.AsyncClient) -> None:
         self.server = server
         self.ports = ports
@@ -141,8 +143,9 @@ class EnvoyGateway:
         """One request through the outer (or the inner) gateway."""
         port = self.ports.external_https if https else self.address(inside=inside)[1]
         got = await self.client.get(
-            f"{'https' if https else 'http'}://{LOOPBACK}:{port}{target}",
-            headers={"host": host, **(headers or {})},
+            f"{'https' if https else 'http'}://{self.host}:{port}{target}",
+            # a connection is for one server name: Contour answers 421 to another, and httpx would not know
+            headers={"host": host, **({"connection": "close"} if https else {}), **(headers or {})},
             extensions={"sni_hostname": host.partition(":")[0]} if https else {},
         )
         json = got.json() if got.headers.get("content-type") == "application/json" else {}
@@ -150,7 +153,7 @@ class EnvoyGateway:
 
     def address(self, *, inside: bool = False) -> tuple[str, int]:
         """Where plain HTTP is served."""
-        return LOOPBACK, self.ports.internal_http if inside else self.ports.external_http
+        return self.host, self.ports.internal_http if inside else self.ports.external_http
 
     def websocket(self, host: str) -> Any:
         address, port = self.address()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import apps
 from knet.model import core, kingress
 from strategies import key_pair, make_pair
 from support import CLASSES
@@ -45,7 +46,7 @@ def ingress(name: str, *rules: dict[str, Any], **spec: Any) -> dict[str, Any]:
 
 
 def service(name: str, port: int, *, port_name: str = "http", app_protocol: str = "") -> list[dict[str, Any]]:
-    """A Service on port 80 and the slice that leads to a loopback port."""
+    """A Service on port 80 and the slice that leads to a port of this machine."""
     meta = {"name": name, "namespace": NAMESPACE}
     entry = {"name": port_name, "port": 80, "targetPort": port, "protocol": "TCP"}
     if app_protocol:
@@ -57,7 +58,7 @@ def service(name: str, port: int, *, port_name: str = "http", app_protocol: str 
             "kind": "EndpointSlice",
             "metadata": {**meta, "name": f"{name}-x", "labels": {core.SERVICE_NAME_LABEL: name}},
             "addressType": "IPv4",
-            "endpoints": [{"addresses": ["127.0.0.1"], "conditions": {"ready": True}}],
+            "endpoints": [{"addresses": [apps.ADDRESS], "conditions": {"ready": True}}],
             "ports": [{"name": port_name, "port": port, "protocol": "TCP"}],
         },
     ]

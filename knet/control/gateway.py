@@ -70,7 +70,7 @@ class Gateway:
             for row in ingress.rows:
                 for host in row.hosts if row.visibility is visibility and address else ():
                     if self.plane.table.owners.get((visibility, host.lower())) == ingress.key and address:
-                        return Target(address, host, ingress.hash, _probed_path(row))
+                        return Target(address, host, ingress.hash, probed_path(row))
         return None
 
     def status(self) -> dict[str, Any]:
@@ -88,7 +88,7 @@ class Gateway:
         await self.server.stop()
 
 
-def _probed_path(row: VirtualHost) -> str:
+def probed_path(row: VirtualHost) -> str:
     """Knative's /healthz where some path takes it; else a path that is there, for all others are 404."""
     paths = [r.match.path for r in row.routes if r.probe and len(r.match.headers) == 1]
     taken = not paths or any("/healthz".startswith(p.rstrip("/")) for p in paths)

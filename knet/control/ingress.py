@@ -120,7 +120,7 @@ class IngressController:
             and new
             and old.typed is not None
             and old.raw["metadata"].get("generation") == (new.raw["metadata"].get("generation"))
-            and _routing(old.typed) == _routing(new.typed)
+            and routing(old.typed) == routing(new.typed)
         ):
             self._statuses.add(key)  # somebody wrote its status: it has to say what is true
             return
@@ -189,14 +189,14 @@ class IngressController:
         if kept.typed is None:
             return Readiness(State.FAILED, kept.problem)
         published = self._world.ingresses.get(key)
-        if published is None or _routing(published) != _routing(kept.typed):
+        if published is None or routing(published) != routing(kept.typed):
             return Readiness(State.WAITING)
         state = self.gateway.confirmations.states.get(key, Readiness(State.WAITING))
         problem = self._problems.get(key)
         return replace(state, reason=problem) if state.state is State.FAILED and problem else state
 
 
-def _routing(ingress: KIngress | None) -> Any:
+def routing(ingress: KIngress | None) -> Any:
     """What of a KIngress routing looks at; not its resourceVersion."""
     if ingress is None:
         return None

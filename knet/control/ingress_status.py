@@ -41,6 +41,18 @@ def status_of(
     }
 
 
+def failed_of(reason: str, before: Mapping[str, Any], now: str) -> dict[str, Any]:
+    """`before`, with conditions that say why a KIngress cannot be served as it is now."""
+    made = {**before, "conditions": _conditions(Readiness(State.FAILED, reason))}
+    return timed(made, before, now)
+
+
+def timed(status: Mapping[str, Any], before: Mapping[str, Any], now: str) -> dict[str, Any]:
+    """A status whose conditions have their times: those that do not change keep theirs."""
+    old = before.get("conditions") or ()
+    return {**status, "conditions": [_timed(c, old, now) for c in status.get("conditions") or ()]}
+
+
 def turned(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, str, str] | None:
     """The event (type, reason, message) of a change of the Ready condition; None where nothing turned."""
     old, new = _ready(before), _ready(after)
@@ -88,4 +100,4 @@ def _timed(condition: dict[str, str], before: Any, now: str) -> dict[str, str]:
     nothing: dict[str, str] = {}
     old = next((c for c in before if c.get("type") == condition["type"]), nothing)
     same = old.get("status") == condition["status"]
-    return {**condition, "lastTransitionTime": old["lastTransitionTime"] if same else now}
+    return {**condition, "lastTransitionTime": old.get("lastTransitionTime", now) if same else now}

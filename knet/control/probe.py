@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import ssl
 from dataclasses import dataclass
 
 from knet.model.kingress import HASH_HEADER
@@ -30,12 +31,13 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the gateway listens, and the host, path and hash to ask it for."""
+    """Where the gateway listens, and the host, path and hash to ask it for; `https` with the host as server name."""
 
     address: tuple[str, int]
     host: str
     hash: str
     path: str = "/healthz"
+    https: bool = False
 
 
 def request(target: Target) -> bytes:
@@ -77,7 +79,8 @@ async def confirm(target: Target) -> None:
 async def _ask(target: Target) -> Verdict:
     try:
         async with asyncio.timeout(_TIMEOUT):
-            reader, writer = await asyncio.open_connection(*target.address)
+            secured = {"ssl": _unverified(), "server_hostname": target.host} if target.https else {}
+            reader, writer = await asyncio.open_connection(*target.address, **secured)  # type: ignore[arg-type]
             try:
                 writer.write(request(target))
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -88,3 +91,10 @@ async def _ask(target: Target) -> Verdict:
                 writer.close()
     except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
         return Verdict.LATER
+
+
+def _unverified() -> ssl.SSLContext:
+    """Whether the certificate is a good one is not asked: only whether this gateway serves the host."""
+    made = ssl.create_default_context()
+    made.check_hostname, made.verify_mode = False, ssl.CERT_NONE
+    return made

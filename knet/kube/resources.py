@@ -55,6 +55,10 @@ MUTATING_WEBHOOKS = Resource(
 )
 INGRESSES = Resource("networking.internal.knative.dev", "v1alpha1", "ingresses", "Ingress")
 
+VIRTUAL_SERVICES = Resource("networking.istio.io", "v1beta1", "virtualservices", "VirtualService")
+GATEWAYS = Resource("networking.istio.io", "v1beta1", "gateways", "Gateway")
+HTTP_PROXIES = Resource("projectcontour.io", "v1", "httpproxies", "HTTPProxy")
+
 _SERVING, _NETWORKING = "serving.knative.dev", "networking.internal.knative.dev"
 _AUTOSCALING = "autoscaling.internal.knative.dev"
 

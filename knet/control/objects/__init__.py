@@ -1,0 +1,1 @@
+"""The KIngress controller for gateways that are programmed by Kubernetes objects: Istio and Contour."""

@@ -1,0 +1,232 @@
+"""What differs between Istio and Contour for a controller that applies objects. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from knet.backends.api import Backend, Readiness, Rendered, State
+from knet.control.gateway import probed_path
+from knet.control.objects.seen import Object, Ref, Seen, ref_of
+from knet.control.probe import Target
+from knet.kube.resources import Resource
+from knet.model.core import Service
+from knet.model.kingress import KIngress
+from knet.routing.passes.hosts import expand
+from knet.routing.table import IngressTable, Key
+from knet.routing.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is to be done about a KIngress: a child to have beside it first, and whether its own objects may go in."""
+
+    child: KIngress | None = None
+    go: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """What is known of the gateways themselves: settings, their Services in a World, and Istio's shared Gateways."""
+
+    settings: Any
+    world: World
+    gateways: Mapping[Key, Mapping[str, Any]] = field(default_factory=dict)
+
+
+class Kind(Protocol):
+    """One kind of gateway.
+
+    `writes` are the resources of its objects, in the order in which they go in; `secrets`: whether it copies Secrets.
+    """
+
+    backend: Backend
+    writes: tuple[Resource, ...]
+    secrets: bool
+
+    def rest(self, item: Object) -> Mapping[str, Any]:
+        """What of an object has to be kept besides its digest."""
+        ...
+
+    def fronts(self, service: Service, front: Front) -> bool:
+        """Whether a Service may stand before gateway pods."""
+        ...
+
+    def rendering(self, settings: Any) -> Any:
+        """What of the settings changes how objects look."""
+        ...
+
+    def step(self, ingress: IngressTable, front: Front, children: Mapping[Ref, Seen]) -> Step:
+        """What comes first. `children` are the objects that the KIngress controls in the API."""
+        ...
+
+    def accepted(self, key: Key, made: Rendered, found: Mapping[Ref, Seen]) -> Readiness:
+        """Whether the control plane has taken the objects, which are in the API as rendered."""
+        ...
+
+    def targets(self, ingress: IngressTable, front: Front) -> tuple[Target, ...] | None:
+        """What has to answer; None while there is no gateway pod to ask."""
+        ...
+
+    def status(
+        self, stage: str, ingress: IngressTable, front: Front, before: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The KIngress's status at a stage: "endpoints", "waiting" or "ready"."""
+        ...
+
+
+class ContourKind:
+    """Contour: HTTPProxies, which say themselves whether they are valid; endpoints are loaded by a child first."""
+
+    def __init__(self) -> None:
+        from knet.backends.contour import backend
+        from knet.kube.resources import HTTP_PROXIES
+
+        self.backend: Backend = backend
+        self.writes: tuple[Resource, ...] = (HTTP_PROXIES,)
+        self.secrets = False
+
+    def rest(self, item: Object) -> Mapping[str, Any]:
+        meta, status = item["metadata"], item.get("status") or {}
+        services = {
+            (s["name"], s["port"])
+            for route in (item.get("spec") or {}).get("routes") or ()
+            for s in route.get("services") or ()
+        }
+        return {
+            "metadata": {"labels": meta.get("labels") or {}, "generation": meta.get("generation", 0)},
+            "status": {k: status[k] for k in ("currentStatus", "description") if k in status}
+            | {
+                "conditions": [
+                    {"observedGeneration": c.get("observedGeneration", 0)}
+                    for c in status.get("conditions") or ()
+                ]
+            },
+            "spec": {"routes": [{"services": [{"name": n, "port": p} for n, p in sorted(services)]}]},
+        }
+
+    def fronts(self, service: Service, front: Front) -> bool:
+        return service.key in {g.service for g in front.settings.gateways.values()}
+
+    def rendering(self, settings: Any) -> Any:
+        classes = {v: g.class_name for v, g in settings.gateways.items()}
+        return (
+            classes,
+            settings.response_timeout,
+            settings.idle_timeout,
+            settings.default_secret,
+            settings.cors,
+            settings.internal_tls,
+        )
+
+    def step(self, ingress: IngressTable, front: Front, children: Mapping[Ref, Seen]) -> Step:
+        from knet.backends.contour.endpoint_probe import PROBE_ANNOTATION, endpoint_probe
+        from knet.backends.contour.httpproxies import GENERATION_LABEL
+
+        if PROBE_ANNOTATION in ingress.origin.annotations:
+            return Step()
+        mine = [seen.rest for ref, seen in sorted(children.items()) if ref[0] == "HTTPProxy"]
+        generation = str(ingress.origin.generation)
+        if any(rest["metadata"]["labels"].get(GENERATION_LABEL) == generation for rest in mine):
+            return Step()
+        child = endpoint_probe(ingress, front.settings, mine)
+        return Step(child, go=False) if child.spec.rules else Step()
+
+    def accepted(self, key: Key, made: Rendered, found: Mapping[Ref, Seen]) -> Readiness:
+        observed = {f"{ref[1]}/{ref[2]}": seen.rest for ref, seen in found.items()}
+        return self.backend.ready(made, observed).get(key, Readiness(State.READY))
+
+    def targets(self, ingress: IngressTable, front: Front) -> tuple[Target, ...] | None:
+        from knet.backends.contour.targets import probe_targets
+
+        asked = probe_targets(ingress, front.settings)
+        if not asked and any(row.hosts for row in ingress.rows):
+            return None
+        return tuple(
+            found
+            for target in asked
+            for url in target.urls
+            for found in _targets(ingress, ingress.raw_hash, target.pod_ips, target.pod_port, url)
+        )
+
+    def status(
+        self, stage: str, ingress: IngressTable, front: Front, before: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        from knet.backends.contour.status import Stage, status
+
+        found = {"endpoints": Stage.ENDPOINTS, "waiting": Stage.PROXIES, "ready": Stage.READY}[stage]
+        return status(found, front.settings, ingress.origin.generation, before)
+
+
+class IstioKind:
+    """Istio: Gateways, Secret copies and VirtualServices. Istio says nothing: probes do."""
+
+    def __init__(self) -> None:
+        from knet.backends.istio import backend
+        from knet.kube.resources import GATEWAYS, SECRETS, VIRTUAL_SERVICES
+
+        self.backend: Backend = backend
+        self.writes: tuple[Resource, ...] = (SECRETS, GATEWAYS, VIRTUAL_SERVICES)
+        self.secrets = True
+
+    def rest(self, item: Object) -> Mapping[str, Any]:
+        """The specs of shared Gateways: probes go where their servers are."""
+        if item["kind"] != "Gateway" or item["metadata"].get("ownerReferences"):
+            return {}
+        return {"spec": item.get("spec") or {}}
+
+    def fronts(self, service: Service, front: Front) -> bool:
+        if service.key in front.settings.selectors:
+            return True
+        labels = service.metadata.labels.items()
+        selectors = [g.get("spec", {}).get("selector") or {} for g in front.gateways.values()]
+        return any(s and s.items() <= labels for s in selectors)
+
+    def rendering(self, settings: Any) -> Any:
+        return settings
+
+    def step(self, *_: Any) -> Step:
+        return Step()
+
+    def accepted(self, key: Key, made: Rendered, found: Mapping[Ref, Seen]) -> Readiness:
+        observed = {
+            f"{o['metadata']['namespace']}/{o['metadata']['name']}": {"spec": o["spec"]}
+            for o in made.objects
+            if o["kind"] == "VirtualService" and ref_of(o) in found
+        }
+        return self.backend.ready(made, observed).get(key, Readiness(State.READY))
+
+    def targets(self, ingress: IngressTable, front: Front) -> tuple[Target, ...] | None:
+        from knet.backends.istio.targets import probe_targets
+
+        asked = probe_targets(ingress, front.settings, front.gateways, front.world)
+        return tuple(
+            found
+            for target in asked
+            for found in _targets(ingress, ingress.hash, target.pod_ips, target.pod_port, target.url)
+        )
+
+    def status(
+        self, stage: str, ingress: IngressTable, front: Front, before: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        from knet.backends.istio.status import status
+
+        return status(
+            State.READY if stage == "ready" else State.WAITING, front.settings, ingress.origin, before
+        )
+
+
+KINDS = {"contour": ContourKind, "istio": IstioKind}
+
+
+def _targets(
+    ingress: IngressTable, wanted: str, addresses: Iterable[str], port: int, url: str
+) -> Iterator[Target]:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    row = next((r for r in ingress.rows if any(host in expand(h.lower()) for h in r.hosts)), None)
+    path = probed_path(row) if row else "/healthz"
+    for address in addresses:
+        yield Target((address, port), host, wanted, path, parts.scheme == "https")
