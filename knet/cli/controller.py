@@ -29,9 +29,18 @@ def command() -> None:
 @click.option(
     "--kubeconfig", type=click.Path(path_type=Path), help="Else KUBECONFIG, else the pod's own account."
 )
+@click.option(
+    "--gateway",
+    type=click.Choice(["kourier", "contour", "istio"]),
+    default="kourier",
+    show_default=True,
+    help="kourier: Envoys ask us by xDS. contour, istio: they are programmed by objects.",
+)
 @click.option("--xds", default="0.0.0.0:18000", show_default=True, help="Where gateways ask; PORT 0: any.")
-@click.option("--http", metavar="HOST:PORT", required=True, help="The outer gateway, where probes go.")
-@click.option("--internal", metavar="HOST:PORT", required=True, help="The inner gateway, where probes go.")
+@click.option("--http", metavar="HOST:PORT", default="", help="kourier: the outer gateway, where probes go.")
+@click.option(
+    "--internal", metavar="HOST:PORT", default="", help="kourier: the inner gateway, where probes go."
+)
 @click.option(
     "--health", default="", metavar="URL", help="Liveness, for example http://0.0.0.0:8080/healthz."
 )
@@ -61,14 +70,15 @@ def command() -> None:
     help="Where gateways tell their statistics, by which canaries are judged; all addresses of HOST are asked.",
 )
 def run_command(**given: Any) -> None:
-    """Reconcile Knative's objects, and serve the cluster's KIngresses of kourier's class over xDS.
+    """Reconcile Knative's objects, and have a gateway serve the cluster's KIngresses of its class.
 
-    Every replica serves gateways; the one that holds the Lease knative-serving/knet writes. Objects that
+    Every replica serves xDS; the one that holds the Lease knative-serving/knet writes. Objects that
     Knative's validation refuses are refused by a webhook, whose certificate comes from the cluster's own authority.
 
     \b
     Example:
       knet controller run --http 10.0.0.7:8080 --internal 10.0.0.7:8081 --webhook-host knet.knative-serving.svc
+      knet controller run --gateway contour
     """  # noqa: D301
     from knet.control.runner import runner
 
@@ -78,6 +88,7 @@ def run_command(**given: Any) -> None:
 
 async def _run(
     *,
+    gateway: str,
     kubeconfig: Path | None,
     xds: str,
     http: str,
@@ -90,41 +101,26 @@ async def _run(
     mode: str,
     gateway_stats: str,
 ) -> None:
-    from knet.backends.kourier import backend
     from knet.control.admission import Asked, Verdict, review
     from knet.control.canary.gateway import GatewayStatistics, resolved
     from knet.control.canary.loop import Canaries
-    from knet.control.ingress import IngressController
-    from knet.control.ingress_status import Balancers
     from knet.control.operator import Operator, Webhook
-    from knet.control.plane import Plane
     from knet.control.serving.controllers import Serving
-    from knet.envoy.server import Server
     from knet.kube.client import Client
     from knet.kube.lease import Election
-    from knet.routing.table import Visibility
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with contextlib.AsyncExitStack() as stack:
         client = await stack.enter_async_context(Client(await connection(kubeconfig)))
-        server = Server()
-        port = await server.start(xds)
-        ingresses = IngressController(
-            client,
-            Plane(backend),
-            server,
-            {
-                Visibility.EXTERNAL: address(http, "--http"),
-                Visibility.INTERNAL: address(internal, "--internal"),
-            },
-            Balancers(
-                "kourier.kourier-system.svc.cluster.local",
-                "kourier-internal.kourier-system.svc.cluster.local",
-            ),
-        )
-        stack.push_async_callback(ingresses.gateway.close)
+        if gateway == "kourier":
+            ingresses: Any = await _kourier(stack, client, xds, http, internal)
+        else:
+            from knet.control.objects.controller import ObjectController
+            from knet.control.objects.gateways import KINDS
+
+            ingresses = ObjectController(client, KINDS[gateway]())
         following = [asyncio.create_task(ingresses.serve())]
         writers = [ingresses.write]
         reviewing: Callable[[Asked], Verdict] = review
@@ -144,7 +140,7 @@ async def _run(
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="knet-webhook-")))
             webhook = Webhook(webhook_host, webhook_port, folder, static=webhook_static)
         election = Election(client, "knet", SYSTEM_NAMESPACE, identity)
-        click.echo(f"knet: xDS on port {port}; this is {identity}")
+        click.echo(f"knet: KIngresses of {gateway}; this is {identity}")
 
         async def write() -> None:
             async with asyncio.TaskGroup() as group:
@@ -153,6 +149,30 @@ async def _run(
 
         operator = Operator(client, election, write, webhook, health, kubeconfig, reviewing)
         await operator.run(stop)
+
+
+async def _kourier(stack: contextlib.AsyncExitStack, client: Any, xds: str, http: str, internal: str) -> Any:
+    """The controller whose gateways ask for xDS; it serves until the stack ends."""
+    from knet.backends.kourier import backend
+    from knet.control.ingress import IngressController
+    from knet.control.ingress_status import Balancers
+    from knet.control.plane import Plane
+    from knet.envoy.server import Server
+    from knet.routing.table import Visibility
+
+    probed = {
+        Visibility.EXTERNAL: address(http, "--http"),
+        Visibility.INTERNAL: address(internal, "--internal"),
+    }
+    server = Server()
+    port = await server.start(xds)
+    click.echo(f"knet: xDS on port {port}")
+    balancers = Balancers(
+        "kourier.kourier-system.svc.cluster.local", "kourier-internal.kourier-system.svc.cluster.local"
+    )
+    made = IngressController(client, Plane(backend), server, probed, balancers)
+    stack.push_async_callback(made.gateway.close)
+    return made
 
 
 async def connection(kubeconfig: Path | None) -> Any:

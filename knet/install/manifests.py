@@ -93,13 +93,16 @@ def arguments(values: Values) -> dict[str, list[str]]:
         *("--webhook-port", "8443"),
         "--webhook-static",
         *("--identity", "$(POD_NAME)"),
-        *("--xds", "0.0.0.0:18000"),
-        *("--http", f"kourier.{GATEWAY_NAMESPACE}.svc.cluster.local:80"),
-        *("--internal", f"kourier-internal.{GATEWAY_NAMESPACE}.svc.cluster.local:80"),
+        *("--gateway", str(values.gateway)),
     ]
     if values.gateway == "kourier":  # of the others' Envoys a Prometheus tells
-        place = f"kourier-statistics.{GATEWAY_NAMESPACE}.svc.cluster.local:{STATISTICS_PORT}"
-        controller += ["--gateway-stats", place]
+        domain = f"{GATEWAY_NAMESPACE}.svc.cluster.local"
+        controller += [
+            *("--xds", "0.0.0.0:18000"),
+            *("--http", f"kourier.{domain}:80"),
+            *("--internal", f"kourier-internal.{domain}:80"),
+            *("--gateway-stats", f"kourier-statistics.{domain}:{STATISTICS_PORT}"),
+        ]
     autoscaler = ["autoscaler", "run", "--listen", "0.0.0.0:8080", "--identity", "$(POD_NAME)"]
     activator = [
         *("activator", "run"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -218,7 +218,7 @@ class IstioKind:
         )
 
 
-KINDS = {"contour": ContourKind, "istio": IstioKind}
+KINDS: Mapping[str, Callable[[], Kind]] = {"contour": ContourKind, "istio": IstioKind}
 
 
 def _targets(

@@ -10,7 +10,7 @@ import support
 from knet.backends.api import Readiness, State
 from knet.control.changes import Changes, changes
 from knet.control.follow import Reader
-from knet.control.gateway import _probed_path
+from knet.control.gateway import probed_path
 from knet.control.probe import Target, Verdict, confirm, judge
 from knet.control.readiness import Confirmations
 from knet.envoy.server_waiters import Outcome
@@ -248,4 +248,4 @@ def test_an_input_that_is_gone(folder):
 def test_a_probe_asks_for_a_path_that_is_served(paths, asked):
     made = ingress("app", rule(["a.example.com"], *(path(split("app"), prefix=p) for p in paths)))
     (row,) = build_ingress(kingress.parse(made)).rows
-    assert _probed_path(row) == asked
+    assert probed_path(row) == asked
