@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
 from typing import Any
 
 from embedded import embedded
@@ -14,6 +15,7 @@ from knet.control.serving.loop import Loop
 from knet.control.serving.revisions import Unresolved
 from knet.kube import resources
 from knet.kube.client import Client
+from knet.kube.errors import ApiError
 from knet.kube.resources import Resource
 
 PATIENCE_S = 10.0
@@ -45,8 +47,17 @@ class Watching:
                     return event.object
             raise AssertionError("the watch ended")
 
+        async def patient() -> Object:
+            while True:
+                try:
+                    return await follow()
+                except ApiError as error:
+                    if error.status != HTTPStatus.TOO_MANY_REQUESTS:  # a kind that was defined just now
+                        raise
+                    await asyncio.sleep(0.2)
+
         try:
-            return await asyncio.wait_for(follow(), self.patience)
+            return await asyncio.wait_for(patient(), self.patience)
         except TimeoutError:
             raise AssertionError(f"{kind.kind} {name} never came to it: {said}") from None
 

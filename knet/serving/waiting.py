@@ -22,7 +22,7 @@ def explain(conditions: Conditions, chain: Link, last: str = "") -> None:
         over(conditions)
         return
     said = culprit.said or ", ".join(culprit.facts) or "it says nothing yet"
-    words = f"{culprit.kind} {culprit.name}: {said}" + (f" ({last})" if last else "")
+    words = f"{culprit.kind} {culprit.name}: {said}" + (f" ({last.strip()})" if last else "")
     reason = "Failing" if culprit.state is State.FAILED else "WaitingFor"
     conditions.true(WAITING, f"{reason}{culprit.kind.partition('.')[0]}", words)
 

@@ -218,3 +218,18 @@ async def test_a_name_that_is_taken_moves_no_traffic(up, there):
         made = await there.until(resources.KSERVICES, "taken", lambda item: ready(item, status="False"))
         assert condition(made, "RoutesReady")[1] == "RevisionNameTaken"
     await answered(up, "taken", "Hello one!\n")
+
+
+async def test_a_revision_that_makes_no_progress_fails_at_its_deadline(there):
+    probe = {"httpGet": {"path": "/"}, "periodSeconds": 1}
+    slow = {"command": ["sh", "-c", "while :; do sleep 1; done"], "image": "none", "readinessProbe": probe}
+    made = service("never", **slow)
+    made["spec"]["template"]["metadata"] = {"annotations": {"serving.knative.dev/progress-deadline": "8s"}}
+    await there.client.create(resources.KSERVICES, made)
+    waits = await there.until(resources.KSERVICES, "never", lambda item: "Waiting" in str(item.get("status")))
+    assert condition(waits, "Waiting")[1] == "WaitingForPod"
+    assert "Readiness probe failed" in condition(waits, "Waiting")[2]
+    late = await there.until(resources.REVISIONS, "never-00001", lambda item: ready(item, status="False"))
+    assert condition(late, "ResourcesAvailable")[1] == "ProgressDeadlineExceeded"
+    assert "has timed out progressing" in condition(late, "ResourcesAvailable")[2]
+    await there.until(resources.KSERVICES, "never", lambda item: ready(item, status="False"))

@@ -79,6 +79,8 @@ def _progressing(facts: Facts, counts: Mapping[str, int], now: float) -> tuple[O
     deadline = float(spec(deployment).get("progressDeadlineSeconds") or 600)
     if not moved and before.get("reason") == "NewReplicaSetAvailable":
         return before, None  # it was complete once: what pods do since then is no rollout
+    if not moved and before.get("reason") == "ProgressDeadlineExceeded":
+        return before, None  # late it stays, until something moves
     left = deadline if moved else seconds(str(before["lastUpdateTime"])) + deadline - now
     if left <= 0:
         said = ("False", "ProgressDeadlineExceeded", f"{about} has timed out progressing.")

@@ -138,3 +138,9 @@ def test_a_rollout_that_makes_no_progress_is_told_after_its_deadline():
     owner["status"] = later.status
     late = decide(owner, [new], NOW + 61)
     assert conditions(late)["Progressing"] == ("False", "ProgressDeadlineExceeded")
+    owner["status"] = late.status
+    still = decide(owner, [new], NOW + 62)
+    assert conditions(still)["Progressing"] == ("False", "ProgressDeadlineExceeded")
+    new["status"] = {"replicas": 2, "readyReplicas": 1, "availableReplicas": 1}
+    moving = decide(owner, [new], NOW + 63)
+    assert conditions(moving)["Progressing"] == ("True", "ReplicaSetUpdated")
