@@ -102,7 +102,11 @@ async def test_pods_follow_what_they_report(live, pods):
             text = await answer.text()
         about = f'k8s_namespace_name="default",kn_revision_name="{REVISION}"'
         assert f'kn_revision_pods_desired{{{about},kn_configuration_name="",kn_service_name=""}} 8' in text
-        assert "kn_revision_panic_mode" in text
+        assert f'kn_revision_pods_requested{{{about},kn_configuration_name="",kn_service_name=""}} 8' in text
+        assert f'kn_revision_panic_mode{{{about},kn_configuration_name="",kn_service_name=""}} 1' in text
+        asked = int(text.split("kn_autoscaler_scrape_duration_seconds_count ")[1].split()[0])
+        assert asked >= 2
+        assert f'kn_autoscaler_scrape_duration_seconds_bucket{{le="+Inf"}} {asked}' in text
 
 
 async def knet(live, *words):

@@ -46,6 +46,7 @@ class Engine(Decider):
         self._handlers: list[Callable[[Key], None]] = []
         self._where: dict[Key, tuple[Object, list[Pod]]] = {}
         self._poked: set[Key] = set()
+        self._answers: dict[int, dict[Key, Stat]] = {}
         self.pass_seconds = 0.0
         """How long the last pass over all revisions took."""
         population.on_change(self._counted)
@@ -101,6 +102,7 @@ class Engine(Decider):
 
     def decide(self, only: Iterable[Key] | None = None) -> None:
         """One pass, over all revisions or some; whoever listens hears what is new."""
+        self._count()
         begun = time.perf_counter()
         changed = self.fleet.decide(self._now_ms(), only)
         self.pass_seconds = time.perf_counter() - begun
@@ -128,6 +130,7 @@ class Engine(Decider):
                 for key in keys[i::_SLICES]:
                     if key in self.fleet and (target := self._target(key)) is not None:
                         self.scraper.ask(target, second)
+                self._count()
                 await asyncio.sleep(max(second + (i + 1) / _SLICES - self._clock(), 0))
             self.scraper.sweep()
             second = max(int(self._clock()), second + 1)  # each second once, though a sleep may end early
@@ -152,7 +155,13 @@ class Engine(Decider):
         return Target(key, old, young)
 
     def _scraped(self, key: Key, second: int, stat: Stat) -> None:
-        self.fleet.record(second, {key: stat})
+        self._answers.setdefault(second, {})[key] = stat
+
+    def _count(self) -> None:
+        """Counts what pods have answered since: many at once cost little more than one."""
+        answers, self._answers = self._answers, {}
+        for second in sorted(answers):
+            self.fleet.record(second, answers[second])
 
     def _counted(self, revision: Key) -> None:
         self.fleet.set_ready(revision, self._population.counts(revision).ready)

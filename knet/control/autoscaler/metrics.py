@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Mapping
 
 from knet.control.autoscaler.engine import Engine
 from knet.control.autoscaler.pods import Population
+from knet.control.autoscaler.scrape import Histogram
 from knet.kube.sync import Key
+from knet.scaling.account import Outcome
 
 Labels = Mapping[str, str]
 Sample = tuple[Labels, float]
 
 
 def text(
-    engine: Engine, population: Population, reports: Mapping[str, int], labels: Mapping[Key, Labels]
+    engine: Engine,
+    population: Population,
+    reports: Mapping[str, int],
+    labels: Mapping[Key, Labels],
+    outcome: Callable[[Key], Outcome | None],
 ) -> str:
-    """All of it. `labels` gives what is said of each revision beside its namespace and name."""
+    """All of it. `labels` gives what is said of each revision beside its namespace and name, `outcome` what came of
+    its last decision.
+    """
     families: dict[str, tuple[str, list[Sample]]] = {}
 
     def gauge(name: str, what: str, about: Labels, value: float | None) -> None:
@@ -29,8 +38,12 @@ def text(
             "kn_revision_name": key[1],
             **labels.get(key, {}),
         }
-        counts = population.counts(key)
+        counts, came = population.counts(key), outcome(key)
         gauge("kn_revision_pods_desired", "Pods that the decider wants", about, now.desired)
+        if came is not None:
+            gauge(
+                "kn_revision_pods_requested", "Pods that the Deployment was asked for", about, came.replicas
+            )
         gauge("kn_revision_pods_count", "Pods that are ready", about, counts.ready)
         gauge("kn_revision_pods_not_ready_count", "Pods that are not ready", about, counts.not_ready)
         gauge("kn_revision_pods_pending_count", "Pods that are pending", about, counts.pending)
@@ -42,12 +55,14 @@ def text(
         gauge(f"kn_revision_{kind}_panic", "Average over the panic window", about, now.panic)
         gauge(f"kn_revision_{kind}_target", "Wanted for each pod", about, now.spec.target_value)
     own: Labels = {}
-    gauge("kn_autoscaler_scrape_duration_seconds", "Of the last revision asked", own, engine.scraper.took)
     gauge("kn_autoscaler_pass_duration_seconds", "Of the last pass over all", own, engine.pass_seconds)
     gauge("kn_autoscaler_revisions", "Revisions that are decided for here", own, len(engine.fleet))
     lines: list[str] = []
     for name, (what, samples) in families.items():
         lines += _family(name, what, "gauge", samples)
+    lines += _histogram(
+        "kn_autoscaler_scrape_duration_seconds", "Of asking a revision", engine.scraper.durations
+    )
     failed: Sample = (own, float(engine.scraper.failures))
     lines += _family("kn_autoscaler_scrape_failures_total", "Pods that did not answer", "counter", [failed])
     counted: list[Sample] = [
@@ -56,6 +71,18 @@ def text(
     if counted:
         lines += _family("kn_autoscaler_reports_total", "Reports of activators", "counter", counted)
     return "\n".join(lines) + "\n"
+
+
+def _histogram(name: str, what: str, found: Histogram) -> list[str]:
+    reached = list(itertools.accumulate(found.counts))
+    bounds = [*(f"{bound:g}" for bound in found.BOUNDS), "+Inf"]
+    return [
+        f"# HELP {name} {what}",
+        f"# TYPE {name} histogram",
+        *(f'{name}_bucket{{le="{bound}"}} {n}' for bound, n in zip(bounds, reached, strict=True)),
+        f"{name}_sum {found.sum:g}",
+        f"{name}_count {reached[-1]}",
+    ]
 
 
 def _family(name: str, what: str, kind: str, samples: Iterable[Sample]) -> list[str]:

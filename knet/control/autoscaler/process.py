@@ -97,7 +97,8 @@ class Process:
             }
             for key, item in store.items()
         }
-        return metrics.text(self.autoscaler.engine, self.autoscaler.population, reports, labels)
+        found = self.autoscaler
+        return metrics.text(found.engine, found.population, reports, labels, found.podautoscalers.outcome)
 
 
 async def _shared(client: Client) -> tuple[int, Terms]:

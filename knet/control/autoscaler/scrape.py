@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import bisect
 import logging
 import random
 from collections.abc import Callable, Iterable, Sequence
@@ -102,6 +103,21 @@ def read_answer(data: bytes) -> bytes | None:
     return body[: int(length)] if len(body) >= int(length) else None
 
 
+class Histogram:
+    """How often something took how long, in seconds."""
+
+    BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(self.BOUNDS) + 1)
+        """By bound, the last for what took longer than all."""
+        self.sum = 0.0
+
+    def add(self, seconds: float) -> None:
+        self.counts[bisect.bisect_left(self.BOUNDS, seconds)] += 1
+        self.sum += seconds
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A revision to ask: addresses of its pods, those that run for a whole window and the younger ones."""
@@ -121,8 +137,8 @@ class Scraper:
         self._chance = chance or random.Random()  # noqa: S311 - a sample, no secret
         self._asking: dict[Key, asyncio.Task[None]] = {}
         self.failures = 0
-        self.took: float = 0.0
-        """Seconds that the last revision's round took."""
+        self.durations = Histogram()
+        """Seconds that asking a revision takes."""
 
     def ask(self, target: Target, second: int) -> None:
         """Has one revision asked, unless it is being asked still."""
@@ -143,7 +159,7 @@ class Scraper:
         else:
             answers = await asyncio.gather(*(self._first(target.key, waiting) for _ in range(size)))
         found = [a for a in answers if a is not None]
-        self.took = loop.time() - begun
+        self.durations.add(loop.time() - begun)
         if found:
             self._report(target.key, second, averaged(found, size, pods))
 
