@@ -15,6 +15,7 @@ NAMES = {
     "autoscaler": "a decision pass over 10,000 revisions, beside plain Python; scraping and counting",
     "canary": "false rollbacks and detection delay, simulated; knet beside fixed thresholds",
     "coldstart": "starts from zero in knet up by phase; 1,000 requests and 50 services at once (--services=N)",
+    "dataplane": "queue-proxy beside a bare Envoy and a direct connection; its limit; its averages",
     "gateway": "knet gateway run on 10,000 files, from nothing to every host answered",
 }
 
