@@ -23,7 +23,6 @@ _OURS = frozenset(
 )
 _DRAIN = {"preStop": {"httpGet": {"path": "/wait-for-drain", "port": 8022}}}
 _ASKED_BY_QUEUE = ("httpGet", "tcpSocket", "grpc")
-_KUBELET_PROBE = {"name": "K-Kubelet-Probe", "value": "queue"}
 
 
 def pod_spec(revision: Revision, settings: Settings, digests: Mapping[str, str]) -> Object:
@@ -92,20 +91,17 @@ def _container(container: Mapping[str, Any], revision: Revision, *, serving: boo
     readiness = made.get("readinessProbe")
     if readiness is not None and any(name in readiness for name in _ASKED_BY_QUEUE):
         del made["readinessProbe"]
-    if made.get("livenessProbe"):
-        made["livenessProbe"] = _liveness(made["livenessProbe"], port if serving else 0)
+    if serving and made.get("livenessProbe"):
+        made["livenessProbe"] = _liveness(made["livenessProbe"], port)
     return made
 
 
 def _liveness(probe: Object, port: int) -> Object:
-    """Kubelet asks the user's container itself; `port` 0 leaves the port as it is."""
-    made = dict(probe)
-    if probe.get("httpGet") is not None:
-        headers = [*(probe["httpGet"].get("httpHeaders") or ()), _KUBELET_PROBE]
-        made["httpGet"] = {**probe["httpGet"], "httpHeaders": headers} | ({"port": port} if port else {})
-    elif probe.get("tcpSocket") is not None and port:
-        made["tcpSocket"] = {**probe["tcpSocket"], "port": port}
-    return made
+    """Kubelet asks the user's container itself, where it listens."""
+    for kind in ("httpGet", "tcpSocket"):
+        if probe.get(kind) is not None:
+            return {**probe, kind: {**probe[kind], "port": port}}
+    return probe
 
 
 def _spread(revision: str) -> Object:
