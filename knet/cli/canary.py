@@ -242,6 +242,32 @@ def _tell(service: str, verb: Any, weight: int, given: dict[str, Any]) -> None:
     click.echo(f"{place.namespace}/{service}: {after.canary} at {after.weight} %{was}: {after.message}")
 
 
+@command.command("run")
+@click.argument("service")
+@click.option(
+    "--gateway-stats",
+    default="",
+    metavar="HOST:PORT",
+    help="Where knet's own gateways tell their statistics.",
+)
+@canary_cluster.options
+def run_command(service: str, gateway_stats: str, **given: Any) -> None:
+    """Go on with a rollout from here until it ends, where no controller of knet runs in the cluster.
+
+    Ctrl-C leaves the traffic as it is; run it again to go on. Beside a controller it does no harm.
+
+    \b
+    Example:
+      knet canary run hello --kubeconfig ~/.kube/config
+    """  # noqa: D301
+    from knet.cli.canary_run import run
+    from knet.cli.controller import address
+
+    place = where(given)
+    told = address(gateway_stats, "--gateway-stats") if gateway_stats else None
+    raise SystemExit(place.run(lambda client: run(client, place, service, told)))
+
+
 @command.command("history")
 @click.argument("service")
 @click.option(

@@ -110,8 +110,8 @@ class Driver:
                 raise Refused("no rollout runs yet", "it begins with the Service's next revision")
             return wait
         share = traffic.share(seen.block, started.stable, started.canary)
-        for command in commands:
-            started = obey(plan, started, command, share)
+        for command in commands:  # however long ago somebody has looked: what people say is done now
+            started = replace(obey(plan, started, command, share), seen=self._clock())
         return await self._moved(case, started, share)
 
     async def _started(self, case: Case, state: State | None) -> tuple[State | None, float | None]:
