@@ -4,9 +4,11 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ENVOY_VERSION := 1.40.0
+ENGINE ?= docker
+IMAGE ?= knet:0.1.0
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help env tools cluster-tools gateway-tools demo demo-files test check lint bench clean
+.PHONY: help env tools cluster-tools gateway-tools image sbom demo demo-files test check lint bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +42,12 @@ gateway-tools: .tools/gateways/.installed ## build contour and istiod into .tool
 .tools/gateways/.installed: $(wildcard tools/gateways/*/go.*) tools/gateways/build.sh
 	tools/gateways/build.sh .tools/gateways
 	@touch $@
+
+image: ## build the container image (needs docker or podman: ENGINE=podman)
+	$(ENGINE) build -t $(IMAGE) .
+
+sbom: env ## write sbom.json: what the image is made of, as CycloneDX
+	tools/image/sbom.sh sbom.json
 
 demo: env tools ## a Service on this machine: from zero, a crowd, a canary, back to zero (90 s)
 	@$(BIN)/python examples/demo.py
