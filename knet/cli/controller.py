@@ -37,6 +37,11 @@ def command() -> None:
     help="kourier: Envoys ask us by xDS. contour, istio: they are programmed by objects.",
 )
 @click.option("--xds", default="0.0.0.0:18000", show_default=True, help="Where gateways ask; PORT 0: any.")
+@click.option(
+    "--xds-tls",
+    is_flag=True,
+    help="Gateways have to show a certificate: Secret kourier-system/knet-xds-client.",
+)
 @click.option("--http", metavar="HOST:PORT", default="", help="kourier: the outer gateway, where probes go.")
 @click.option(
     "--internal", metavar="HOST:PORT", default="", help="kourier: the inner gateway, where probes go."
@@ -91,6 +96,7 @@ async def _run(
     gateway: str,
     kubeconfig: Path | None,
     xds: str,
+    xds_tls: bool,
     http: str,
     internal: str,
     health: str,
@@ -115,7 +121,7 @@ async def _run(
     async with contextlib.AsyncExitStack() as stack:
         client = await stack.enter_async_context(Client(await connection(kubeconfig)))
         if gateway == "kourier":
-            ingresses: Any = await _kourier(stack, client, xds, http, internal)
+            ingresses: Any = await _kourier(stack, client, xds, http, internal, tls=xds_tls)
         else:
             from knet.control.objects.controller import ObjectController
             from knet.control.objects.gateways import KINDS
@@ -151,7 +157,9 @@ async def _run(
         await operator.run(stop)
 
 
-async def _kourier(stack: contextlib.AsyncExitStack, client: Any, xds: str, http: str, internal: str) -> Any:
+async def _kourier(
+    stack: contextlib.AsyncExitStack, client: Any, xds: str, http: str, internal: str, *, tls: bool
+) -> Any:
     """The controller whose gateways ask for xDS; it serves until the stack ends."""
     from knet.backends.kourier import backend
     from knet.control.ingress import IngressController
@@ -165,7 +173,7 @@ async def _kourier(stack: contextlib.AsyncExitStack, client: Any, xds: str, http
         Visibility.INTERNAL: address(internal, "--internal"),
     }
     server = Server()
-    port = await server.start(xds)
+    port = await server.start(xds, await _certificate(client, stack) if tls else None)
     click.echo(f"knet: xDS on port {port}")
     balancers = Balancers(
         "kourier.kourier-system.svc.cluster.local", "kourier-internal.kourier-system.svc.cluster.local"
@@ -173,6 +181,15 @@ async def _kourier(stack: contextlib.AsyncExitStack, client: Any, xds: str, http
     made = IngressController(client, Plane(backend), server, probed, balancers)
     stack.push_async_callback(made.gateway.close)
     return made
+
+
+async def _certificate(client: Any, stack: contextlib.AsyncExitStack) -> Any:
+    from knet.control import xds_certificates
+
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="knet-xds-")))
+    renewing = await xds_certificates.keep(client, folder)
+    stack.push_async_callback(_cancelled, renewing)
+    return xds_certificates.tls(folder)
 
 
 async def connection(kubeconfig: Path | None) -> Any:

@@ -17,7 +17,7 @@ from knet.kube.resources import SECRETS
 from knet.model.network import SYSTEM_NAMESPACE
 
 NAME = "knet-webhook"
-_AGAIN_S = 3600.0
+AGAIN_S = 3600.0
 
 
 async def keep(client: Client, host: str, folder: Path) -> asyncio.Task[None]:
@@ -28,20 +28,25 @@ async def keep(client: Client, host: str, folder: Path) -> asyncio.Task[None]:
 
 async def _renew(client: Client, host: str, folder: Path) -> None:
     while True:
-        await asyncio.sleep(_AGAIN_S)
+        await asyncio.sleep(AGAIN_S)
         await _write(client, host, folder)
 
 
 async def _write(client: Client, host: str, folder: Path) -> None:
     now = dt.datetime.now(dt.UTC)
-    authority = await _held(client, AUTHORITY) or await _made(client, AUTHORITY, issuer.make_authority(now))
+    authority = await authority_of(client, now)
     held = await _held(client, NAME)
     if held is None:
         held = await _made(client, NAME, issuer.issue(authority, [host], now))
     if issuer.due(held, [host], authority, now):
         held = issuer.issue(authority, [host], now)
         await client.apply(SECRETS, secret_of(SYSTEM_NAMESPACE, NAME, held))
-    _files(folder, authority, held)
+    write_files(folder, authority, held)
+
+
+async def authority_of(client: Client, now: dt.datetime) -> Pair:
+    """The cluster's own authority; made where there is none."""
+    return await _held(client, AUTHORITY) or await _made(client, AUTHORITY, issuer.make_authority(now))
 
 
 async def _held(client: Client, name: str) -> Pair | None:
@@ -63,7 +68,8 @@ async def _made(client: Client, name: str, pair: Pair) -> Pair:
     return pair
 
 
-def _files(folder: Path, authority: Pair, held: Pair) -> None:
+def write_files(folder: Path, authority: Pair, held: Pair) -> None:
+    """`ca.crt`, `tls.crt` and `tls.key`, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name, data in (("ca.crt", authority.chain), ("tls.crt", held.chain), ("tls.key", held.key)):
         _replace(folder / name, data)

@@ -7,6 +7,7 @@ shared by all.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -27,6 +28,8 @@ from knet.envoy.session import Session
 from knet.envoy.session_messages import Refusal, Request, Response
 from knet.envoy.snapshot import SCOPE, Ref, Resource, Snapshot, resource
 from knet.errors import KnetError
+
+_log = logging.getLogger(__name__)
 
 _SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 _SHARED_RESPONSES = 256
@@ -257,7 +260,50 @@ class Server:
 
 
 def _credentials(tls: Tls) -> grpc.ServerCredentials:
-    pair = (tls.key.read_bytes(), tls.chain.read_bytes())
-    return grpc.ssl_server_credentials(
-        [pair], root_certificates=tls.client_authority.read_bytes(), require_client_auth=True
-    )
+    """Files are read anew for each connection: what is renewed counts without a restart."""
+    held = _Reread(tls)
+    return grpc.dynamic_ssl_server_credentials(held.now, held.changed, require_client_authentication=True)
+
+
+class _Reread:
+    """The certificate as it is in its files. What cannot be used (a key that another certificate's has replaced, say)
+    leaves the last one in place, until the next connection.
+    """
+
+    def __init__(self, tls: Tls) -> None:
+        """Raises OSError for a file that cannot be read."""
+        self._tls = tls
+        self._held = self._read()
+        self.now = _configuration(self._held)
+
+    def changed(self) -> grpc.ServerCertificateConfiguration | None:
+        """For gRPC, in a thread of its own: the new one, or None if it is the same or cannot be used."""
+        try:
+            found = self._read()
+            if found == self._held:
+                return None
+            _check_pair(*found[:2])
+            made = _configuration(found)
+        except (OSError, ValueError) as error:
+            _log.warning("the certificate of xDS stays as it was: %s", error)
+            return None
+        self._held = found
+        return made
+
+    def _read(self) -> tuple[bytes, bytes, bytes]:
+        tls = self._tls
+        return tls.key.read_bytes(), tls.chain.read_bytes(), tls.client_authority.read_bytes()
+
+
+def _check_pair(key: bytes, chain: bytes) -> None:
+    """Raises ValueError for a certificate of another key."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    if load_pem_private_key(key, None).public_key() != x509.load_pem_x509_certificate(chain).public_key():
+        raise ValueError("certificate and key are not of one pair")
+
+
+def _configuration(held: tuple[bytes, bytes, bytes]) -> grpc.ServerCertificateConfiguration:
+    key, chain, authority = held
+    return grpc.ssl_server_certificate_configuration([(key, chain)], root_certificates=authority)

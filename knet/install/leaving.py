@@ -9,6 +9,8 @@ from typing import Any
 
 from knet.install import apply, inventory, waiting
 from knet.install.inventory import Inventory, Ref
+from knet.install.manifests import GATEWAY_NAMESPACE
+from knet.install.manifests import SECRETS as SECRETS_OF_COMPONENTS
 from knet.install.run import Voice, give_back
 from knet.kube.client import Client, Object
 from knet.kube.errors import NotFound
@@ -22,7 +24,10 @@ from knet.kube.resources import (
 )
 from knet.model.network import SYSTEM_NAMESPACE
 
-OWN_SECRETS = (("knet-ca", SYSTEM_NAMESPACE), ("knet-webhook", SYSTEM_NAMESPACE))
+OWN_SECRETS = (
+    *((name, SYSTEM_NAMESPACE) for name in SECRETS_OF_COMPONENTS),
+    ("knet-xds-client", GATEWAY_NAMESPACE),
+)
 LEASE = "knet"
 
 

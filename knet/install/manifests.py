@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import knet
 from knet.control.definitions import definitions
 from knet.control.operator_kinds import CONFIG_LABELS, hooks
-from knet.envoy.bootstrap import Bootstrap, Tcp, Unix
+from knet.envoy.bootstrap import Bootstrap, ClientTls, Tcp, Unix
 from knet.install import configmaps
 from knet.install.values import Component, Mode, Values
 from knet.model.network import SYSTEM_NAMESPACE
@@ -26,9 +25,11 @@ XDS_HOST = f"knet-xds.{SYSTEM_NAMESPACE}.svc.cluster.local"
 WEBHOOK_HOST = f"knet-webhook.{SYSTEM_NAMESPACE}.svc"
 NODE_CLUSTER = "kourier-knative"
 
+_ENVOY, _XDS = Path("/etc/knet/envoy"), Path("/etc/knet/xds")
+
 ROLES = ("controller", "autoscaler")
 """The components that have something to do in knative-serving itself."""
-SECRETS = ("knet-ca", "knet-webhook")
+SECRETS = ("knet-ca", "knet-webhook", "knet-xds")
 """What the controller keeps there: the authority, and certificates."""
 
 _ORDER = (
@@ -99,6 +100,7 @@ def arguments(values: Values) -> dict[str, list[str]]:
         domain = f"{GATEWAY_NAMESPACE}.svc.cluster.local"
         controller += [
             *("--xds", "0.0.0.0:18000"),
+            "--xds-tls",
             *("--http", f"kourier.{domain}:80"),
             *("--internal", f"kourier-internal.{domain}:80"),
             *("--gateway-stats", f"kourier-statistics.{domain}:{STATISTICS_PORT}"),
@@ -141,16 +143,18 @@ def gateway_name(values: Values) -> str:
     return OWN_GATEWAY if values.replace else GATEWAY
 
 
-def bootstrap(values: Values) -> str:  # noqa: ARG001 - what it says may come to depend on them
-    """Kourier's bootstrap."""
+def bootstrap() -> Bootstrap:
+    """Kourier's, and the files by which it follows its certificate."""
+    tls = ClientTls(_XDS / "tls.crt", _XDS / "tls.key", _XDS / "ca.crt", XDS_HOST, watched=_ENVOY)
     admin = Unix(Path("/tmp/envoy.admin"))  # noqa: S108 - a pod's own
     # without an id: each Envoy is given its pod's name
     told = Tcp("0.0.0.0", STATISTICS_PORT)  # noqa: S104 - the controller asks; /stats alone, and read only
-    return Bootstrap("", Tcp(XDS_HOST, 18000), admin, NODE_CLUSTER, statistics=told).text()
+    return Bootstrap("", Tcp(XDS_HOST, 18000), admin, NODE_CLUSTER, tls, statistics=told)
 
 
 def _given(values: Values) -> dict[str, Any]:
-    made = bootstrap(values)
+    boot = bootstrap()
+    files = {"bootstrap.json": boot.text(), **boot.files()}
     return {
         "values": values,
         "version": knet.__version__,
@@ -166,9 +170,8 @@ def _given(values: Values) -> dict[str, Any]:
         "pod": _block(_pod(values)),
         "container": _block(_CONTAINER),
         "gateway_name": gateway_name(values),
-        "bootstrap": made.rstrip("\n"),
-        "bootstrap_hash": hashlib.sha256(made.encode()).hexdigest()[:16],
-        "xds_tls": False,
+        "files": {name: text.rstrip("\n") for name, text in files.items()},
+        "bootstrap_hash": json.digest(files),
     }
 
 

@@ -61,12 +61,13 @@ def make_authority(now: dt.datetime) -> Pair:
     return Pair(made.public_bytes(serialization.Encoding.PEM), _pem(key))
 
 
-def issue(authority: Pair, names: Sequence[str], now: dt.datetime) -> Pair:
-    """A certificate for DNS names, with its chain."""
+def issue(authority: Pair, names: Sequence[str], now: dt.datetime, *, client: bool = False) -> Pair:
+    """A certificate for DNS names, with its chain; of a server, or of a `client` that shows who it is."""
     signer = serialization.load_pem_private_key(authority.key, None)
     if not isinstance(signer, ec.EllipticCurvePrivateKey):
         raise TypeError("the authority's key is no EC key")
     root = _leaf(authority.chain)
+    purpose = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
     key = ec.generate_private_key(ec.SECP256R1())
     # a common name holds 64 characters; clients look at the alternative names
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
@@ -74,7 +75,7 @@ def issue(authority: Pair, names: Sequence[str], now: dt.datetime) -> Pair:
         _builder(subject, root.subject, key.public_key(), now, LIFE)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), critical=False)
         .sign(signer, hashes.SHA256())
     )

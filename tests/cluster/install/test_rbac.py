@@ -32,6 +32,21 @@ UNEXERCISED = {
     ("knet-controller", "get", "serviceaccounts"): "no registry is asked here: pull secrets are named there",
     ("knet-controller", "patch", "events"): "an event has to come twice",
     ("knet-controller", "patch", "secrets"): "certificates are renewed after two months",
+    **{
+        ("knet-controller", verb, kind): "a canary needs traffic: tests of canaries bring it"
+        for verb, kind in (
+            ("get", "canaries"),
+            ("update", "canaries/status"),
+            ("get", "services"),
+            ("patch", "services"),
+            ("get", "routes"),
+            ("get", "revisions"),
+            ("get", "podautoscalers"),
+            ("get", "configmaps"),
+            ("create", "configmaps"),
+            ("patch", "configmaps"),
+        )
+    },
 }
 """(account, verb, resource) that are granted for what this test does not bring about, and why it does not."""
 
@@ -109,7 +124,7 @@ async def life(running, client, folder):
     }
     controller = component(
         folder, "controller", "run", "--kubeconfig", str(accounts["controller"]), "--identity", "one",
-        "--xds", f"127.0.0.1:{xds}", "--http", "127.0.0.1:1", "--internal", "127.0.0.1:1",
+        "--xds", f"127.0.0.1:{xds}", "--xds-tls", "--http", "127.0.0.1:1", "--internal", "127.0.0.1:1",
         "--health", f"http://127.0.0.1:{health}/healthz",
         "--webhook-host", "localhost", "--webhook-port", str(hook), "--webhook-static",
     )  # fmt: skip
