@@ -129,7 +129,7 @@ _OURS = (
         "images.yaml",
         "knet.log",
     ),
-    *("kubeconfig", "lock", "logs", "pods", "ready.json", "token"),
+    *("kubeconfig", "lock", "logs", "pods", "ready.json", "status.sock", "token"),
 )
 
 
