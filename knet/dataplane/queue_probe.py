@@ -17,7 +17,11 @@ from typing import Any
 import orjson
 
 _PATIENCE = 10.0
-_FIRST_PAUSE, _GROWTH, _LONGEST_PAUSE = 0.002, 1.3, 0.05
+_SHORTEST_PAUSE, _LONGEST_PAUSE, _HASTE = 0.002, 0.05, 3.0
+_IDLE = 10
+"""Times an attempt's own length that a repeated probe waits before the next one, for its first three seconds: the
+request that waits for it hears within milliseconds, and fifty pods that start at once leave the processor to programs.
+"""
 _ATTEMPT = 0.1
 """Seconds for one attempt of a probe that is repeated; Knative's too."""
 _LINE = 8192
@@ -104,16 +108,19 @@ async def _run(probe: Probe, bridge: Path) -> str:
     if not probe.repeated:
         return await attempt(probe, probe.timeout, bridge)
     loop = asyncio.get_running_loop()
-    until, pause, row = loop.time() + _PATIENCE, _FIRST_PAUSE, 0
+    began, row = loop.time(), 0
+    until = began + _PATIENCE
     while True:
+        tried = loop.time()
         why = await attempt(probe, _ATTEMPT, bridge)
         row = 0 if why else row + 1
         if row >= probe.successes:
             return ""
-        if loop.time() >= until:
+        now = loop.time()
+        if now >= until:
             return why
-        await asyncio.sleep(pause)
-        pause = min(pause * _GROWTH, _LONGEST_PAUSE)
+        pause = (now - tried) * _IDLE if now - began < _HASTE else _LONGEST_PAUSE
+        await asyncio.sleep(min(max(pause, _SHORTEST_PAUSE), _LONGEST_PAUSE))
 
 
 async def attempt(probe: Probe, seconds: float, bridge: Path) -> str:
