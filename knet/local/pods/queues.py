@@ -122,12 +122,16 @@ class Queues:
         self._ahead.pop(place.namespace, None)
         if not place.namespace:
             self._ahead[""] = place
+        found = self._waiting(place) or await self._fork(place)
         self._later()
+        return found
+
+    def _waiting(self, place: Place) -> Slot | None:
         spare = self._spare[place.namespace]
         while spare:
             if (slot := spare.popleft()).waits:
                 return slot
-        return await self._fork(place)
+        return None
 
     def forget(self, place: Place) -> None:
         """A place has a pod without a queue-proxy, or is no more."""
