@@ -21,6 +21,7 @@ NAMES = {
 
 
 ON_REQUEST = {
+    "services": "1,000 Services with a pod each in knet up, then one more; memory and CPU at rest (--services=N)",
     "split": "shares that users get of a canary, 20,000 requests at each step through a real Envoy; none may be lost",
     "soak": "30 minutes at 10,000 services with ten changes a second",
 }
