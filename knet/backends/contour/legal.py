@@ -52,13 +52,14 @@ def ordinary(split: Split) -> bool:
         return False
     return not headers or (
         _ordinary_names(tuple([name for name, _ in headers]))
+        and all([value for _, value in headers])  # noqa: C419 - faster
         and not _ODD_VALUE.search("".join([value for _, value in headers]))
     )
 
 
 @lru_cache(maxsize=4096)
 def _ordinary_names(names: tuple[str, ...]) -> bool:
-    return not _edits_problem(tuple((name, "") for name in names), host_allowed=False)
+    return not _edits_problem(tuple((name, "x") for name in names), host_allowed=False)
 
 
 def split_problems(split: Split) -> Iterator[tuple[str, str]]:
@@ -103,4 +104,6 @@ def _edits_problem(headers: Headers, *, host_allowed: bool) -> str:
             return f'"{name}" is not a header name (letters, digits and -)'
         if _BROKEN.search(value):
             return f"the value of {name} has a line break"
+        if not value:
+            return f"the value of {name} is empty"
     return ""
