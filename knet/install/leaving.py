@@ -9,6 +9,7 @@ from typing import Any
 
 from knet.install import apply, inventory, waiting
 from knet.install.inventory import Inventory, Ref
+from knet.install.kinds import kind_named
 from knet.install.manifests import GATEWAY_NAMESPACE
 from knet.install.manifests import SECRETS as SECRETS_OF_COMPONENTS
 from knet.install.run import Voice, give_back
@@ -91,6 +92,9 @@ async def uninstall(
             await _unfinalize(client, ref)
         await apply.remove(client, ref)
         voice.step("deleted", ref)
+    for ref, entry in found.entries.items():
+        if not entry.made and ref.kind in (CONFIG_MAPS.kind, NAMESPACES.kind):
+            await _release(client, ref)
     await _own(client)
     if wait:
         async with asyncio.timeout(wait):
@@ -118,6 +122,14 @@ async def _unfinalize(client: Client, ref: Ref) -> None:
         if kept != list(meta.get("finalizers") or ()):
             patch: dict[str, Any] = {"metadata": {"finalizers": kept or None}}
             await client.patch(kind, meta["name"], patch, meta.get("namespace"))
+
+
+async def _release(client: Client, ref: Ref) -> None:
+    """What was there before us says what it said without us: keys and labels of ours go."""
+    kind = kind_named(ref.api_version, ref.kind)
+    if kind is not None and await apply.current(client, ref) is not None:
+        meta = {"name": ref.name, **({"namespace": ref.namespace} if ref.namespace else {})}
+        await client.apply(kind, {"apiVersion": ref.api_version, "kind": ref.kind, "metadata": meta})
 
 
 async def _own(client: Client) -> None:
