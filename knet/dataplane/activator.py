@@ -120,8 +120,7 @@ class Activator:
             await self._endpoints.synced()
             if self.envoy.adopted:
                 self._take_up(left)
-            for server in await self._servers():
-                stack.callback(server.close)
+            await self._serve(stack)
             tasks += [
                 asyncio.create_task(one) for one in (self.reports.run(), self._report(), self._expire())
             ]
@@ -132,17 +131,20 @@ class Activator:
             self._state = "shutting down"
             await self.envoy.stop()
 
-    async def _servers(self) -> list[asyncio.Server]:
-        loop, at = self._loop, self._bootstrap.socket
+    async def _serve(self, stack: contextlib.AsyncExitStack) -> None:
+        """Listens where Envoy asks and tells, and for whoever scrapes; `stack` closes it all."""
+        loop, made = self._loop, self._bootstrap.socket
         for name in (CHECKS, LOG, AGENT):  # those of a process that was killed
-            at(name).unlink(missing_ok=True)
-        checks = await loop.create_unix_server(lambda: Check(self), at(CHECKS), backlog=4096)
-        log = await loop.create_unix_server(lambda: Log(self._heard, lambda: None), at(LOG))
-        agent = await loop.create_unix_server(lambda: Connection(self._answer), at(AGENT))
-        metrics = await loop.create_server(
-            lambda: Connection(self._answer), self._wanted.host, self._wanted.metrics
-        )
-        return [checks, log, agent, metrics]
+            made(name).unlink(missing_ok=True)
+        wanted = self._wanted
+        metrics = loop.create_server(lambda: Connection(self._answer), wanted.host, wanted.metrics)
+        stack.callback((await metrics).close)
+        agent = loop.create_unix_server(lambda: Connection(self._answer), made(AGENT))
+        stack.callback((await agent).close)
+        log = loop.create_unix_server(lambda: Log(self._heard, lambda: None), made(LOG))
+        stack.callback((await log).close)
+        checks = loop.create_unix_server(lambda: Check(self), made(CHECKS), backlog=4096)
+        stack.callback((await checks).close)
 
     # what Envoy asks and tells
 
