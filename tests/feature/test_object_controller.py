@@ -1,0 +1,203 @@
+"""Istio's objects through the controller on the embedded API: written once, put right, gone when not wanted."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+
+from embedded import embedded
+from gateway_live import fronting, namespaces, until, until_idle, until_none
+from knet.control.definitions import definitions
+from knet.control.objects.controller import ObjectController
+from knet.control.objects.gateways import IstioKind
+from knet.kube.resources import (
+    CUSTOM_RESOURCE_DEFINITIONS,
+    ENDPOINT_SLICES,
+    GATEWAYS,
+    INGRESSES,
+    SECRETS,
+    SERVICES,
+    VIRTUAL_SERVICES,
+)
+from knet.text import json
+from objects import ingress, path, rule, secret, split, tls
+from support import CLASSES, ROOT
+
+HOST = "name.example.com"
+SELECTOR = {"istio": "ingressgateway"}
+
+
+def definition(resource):
+    schema = json.loads((ROOT / "tests" / "schemas" / f"{resource.kind}.json").read_bytes())
+    version = {
+        "name": resource.version,
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": schema},
+    }
+    names = {"plural": resource.plural, "singular": resource.kind.lower(), "kind": resource.kind}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{resource.plural}.{resource.group}"},
+        "spec": {"group": resource.group, "scope": "Namespaced", "names": names, "versions": [version]},
+    }
+
+
+def shared(name, number):
+    server = {"hosts": ["*"], "port": {"name": "http", "number": number, "protocol": "HTTP"}}
+    return {
+        "apiVersion": GATEWAYS.api_version,
+        "kind": "Gateway",
+        "metadata": {"name": name, "namespace": "knative-serving"},
+        "spec": {"selector": SELECTOR, "servers": [server]},
+    }
+
+
+class Pod:
+    """A gateway pod that serves nothing (404), and after `opened` everything."""
+
+    def __init__(self):
+        self.open = False
+        self.asked = asyncio.Event()
+        self.port = 0
+
+    async def answer(self, reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        self.asked.set()
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n" if self.open else b"HTTP/1.1 404 Not Found\r\n\r\n")
+        writer.close()
+
+
+@asynccontextmanager
+async def running():
+    pod = Pod()
+    async with AsyncExitStack() as stack:
+        api = await stack.enter_async_context((await stack.enter_async_context(embedded())).client())
+        server = await asyncio.start_server(pod.answer, "127.0.0.1", 0)
+        stack.callback(server.close)
+        pod.port = server.sockets[0].getsockname()[1]
+        for body in (*definitions(), definition(GATEWAYS), definition(VIRTUAL_SERVICES)):
+            await api.apply(CUSTOM_RESOURCE_DEFINITIONS, body)
+        await namespaces(api, "default", "knative-serving", "istio-system")
+        for body in (shared("knative-ingress-gateway", 80), shared("knative-local-gateway", 8081)):
+            await api.apply(GATEWAYS, body, manager="test")
+        front, slices = fronting(
+            "istio-system", "istio-ingressgateway", "127.0.0.1", SELECTOR, http2=(80, pod.port)
+        )
+        await api.apply(SERVICES, front, manager="test")
+        await api.apply(ENDPOINT_SLICES, slices, manager="test")
+        yield api, pod
+
+
+@asynccontextmanager
+async def controlled(api):
+    controller = ObjectController(api, IstioKind())
+    task = asyncio.create_task(controller.run())
+    try:
+        yield controller
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def wanted(**spec):
+    made = ingress("app", rule([HOST], path(split("a", 90), split("b", 10))), **spec)
+    made["metadata"]["annotations"] = dict.fromkeys(made["metadata"]["annotations"], CLASSES["istio"])
+    return made
+
+
+def ready(item):
+    return {"Ready": "True"}.items() <= {
+        c["type"]: c["status"] for c in item.get("status", {}).get("conditions", ())
+    }.items() and item["status"].get("observedGeneration") == item["metadata"]["generation"]
+
+
+async def test_ready_when_the_pods_answer_and_at_rest_after_that():
+    async with running() as (api, pod), controlled(api) as controller, asyncio.timeout(30):
+        await api.apply(INGRESSES, wanted(), manager="test")
+        await pod.asked.wait()
+        assert not ready(await api.get(INGRESSES, "app", "default"))
+        pod.open = True
+        found = await until(api, INGRESSES, "app", "default", ready)
+        gateway = "istio-ingressgateway.istio-system.svc.cluster.local"
+        assert found["status"]["publicLoadBalancer"] == {"ingress": [{"domainInternal": gateway}]}
+        await until_idle(controller)
+        writes = controller.writes
+        async with controlled(api) as other:  # as after a restart
+            await until_idle(other)
+            assert (controller.writes, other.writes) == (writes, 0)
+
+
+async def test_a_change_costs_what_changed_and_strangers_are_put_right():
+    async with running() as (api, pod), controlled(api) as controller, asyncio.timeout(30):
+        pod.open = True
+        await api.apply(INGRESSES, wanted(), manager="test")
+        await until(api, INGRESSES, "app", "default", ready)
+        await until_idle(controller)
+        before = controller.writes
+        changed = wanted()
+        changed["spec"]["rules"][0]["http"]["paths"][0]["splits"][0]["percent"] = 80
+        changed["spec"]["rules"][0]["http"]["paths"][0]["splits"][1]["percent"] = 20
+        await api.apply(INGRESSES, changed, manager="test")
+        await until(api, INGRESSES, "app", "default", ready)
+        await until_idle(controller)
+        assert controller.writes - before <= 3  # the VirtualService, and its status on the way and at the end
+        good = await api.get(VIRTUAL_SERVICES, "app-ingress", "default")
+        await api.patch(VIRTUAL_SERVICES, "app-ingress", {"spec": {"hosts": ["x.example.com"]}}, "default")
+        await until(api, VIRTUAL_SERVICES, "app-ingress", "default", lambda i: i["spec"] == good["spec"])
+
+
+async def test_certificates_are_copied_and_all_goes_with_the_kingress():
+    async with running() as (api, pod), controlled(api) as controller, asyncio.timeout(30):
+        pod.open = True
+        cert = secret("cert", HOST)
+        cert["metadata"].pop("uid")
+        await api.apply(SECRETS, cert, manager="test")
+        await api.apply(INGRESSES, wanted(tls=[tls("cert", HOST)]), manager="test")
+        await until(api, INGRESSES, "app", "default", ready)
+        await until_idle(controller)
+        copies = (await api.list(SECRETS, "istio-system")).items
+        assert [c["data"] for c in copies] == [(await api.get(SECRETS, "cert", "default"))["data"]]
+        assert len((await api.list(GATEWAYS, "default")).items) == 1
+        await api.delete(INGRESSES, "app", "default")
+        for resource, namespace in (
+            (VIRTUAL_SERVICES, "default"),
+            (GATEWAYS, "default"),
+            (SECRETS, "istio-system"),
+        ):
+            await until_none(api, resource, namespace)
+        assert len((await api.list(GATEWAYS, "knative-serving")).items) == 2
+
+
+async def test_what_cannot_be_rendered_says_so_and_keeps_nobody_waiting():
+    async with running() as (api, pod), controlled(api), asyncio.timeout(30):
+        pod.open = True
+        bad = wanted(tls=[tls("nowhere", HOST)])
+        bad["metadata"]["name"] = "bad"
+        await api.apply(INGRESSES, bad, manager="test")
+        await api.apply(INGRESSES, wanted(), manager="test")
+        await until(api, INGRESSES, "app", "default", ready)
+        failed = await until(api, INGRESSES, "bad", "default", lambda i: i.get("status"))
+        conditions = {c["type"]: c for c in failed["status"]["conditions"]}
+        assert conditions["Ready"]["status"] == "False"
+        assert 'secret "nowhere" not found' in conditions["Ready"]["message"]
+
+
+@pytest.mark.parametrize("cls", ["kourier", "contour"])
+async def test_others_are_left_alone(cls):
+    async with running() as (api, pod), controlled(api) as controller, asyncio.timeout(30):
+        pod.open = True
+        other = wanted()
+        other["metadata"] |= {
+            "name": "other",
+            "annotations": dict.fromkeys(other["metadata"]["annotations"], CLASSES[cls]),
+        }
+        await api.apply(INGRESSES, other, manager="test")
+        await api.apply(INGRESSES, wanted(), manager="test")
+        await until(api, INGRESSES, "app", "default", ready)
+        await until_idle(controller)
+        assert "status" not in await api.get(INGRESSES, "other", "default")
+        assert [i["metadata"]["name"] for i in (await api.list(VIRTUAL_SERVICES)).items] == ["app-ingress"]
