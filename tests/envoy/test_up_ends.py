@@ -285,7 +285,7 @@ async def test_what_is_not_ready_says_why_and_logs_are_followed(up, tmp_path):
 
 async def test_an_envoy_that_dies_is_told_and_comes_back(up):
     await up.start()
-    (envoy,) = [pid for pid, line in up.processes().items() if "bootstrap.json" in line]
+    (envoy,) = [pid for pid, line in up.processes().items() if "envoy/bootstrap.json" in line]
     os.kill(envoy, signal.SIGKILL)
     async with asyncio.timeout(20):
         while "KNET353" not in up.screen:  # noqa: ASYNC110 - it is told on the screen

@@ -11,7 +11,7 @@ from unittest.mock import AsyncMock
 
 import pytest
 
-from knet.local.pods import modes
+from knet.local.pods import modes, network
 from knet.local.pods.network import HostPorts, Namespaces, NetworkError, candidates
 from knet.local.pods.process import run
 from unit.local_pods.pods import eventually
@@ -117,11 +117,13 @@ async def test_a_place_goes_with_its_pod(namespaces):
 
 
 async def test_addresses_that_were_used_come_last(namespaces, monkeypatch):
+    monkeypatch.setattr(network, "_AHEAD", 1)
+    namespaces._held["one more"] = await namespaces._ahead.pop()
     place = await namespaces.make("u", (), {})
-    await namespaces._ahead
+    await asyncio.wait(namespaces._ahead)
     monkeypatch.setattr(namespaces, "_hosts", iter(()))
     ahead = await namespaces.make("v", (), {})
-    await asyncio.wait([namespaces._ahead])
+    await asyncio.wait(namespaces._ahead)
     await namespaces.remove("u")
     with pytest.raises(NetworkError, match="are taken"):  # found out before there was one
         await namespaces.make("w", (), {})
