@@ -21,6 +21,10 @@ Key = tuple[str, str]
 """(namespace, name)."""
 
 HISTORY = 20_000
+HISTORY_BYTES = 24 * 2**20
+"""The past is bounded by number and by size (as JSON; in memory it is some eight times that): a rollout that writes its
+evidence every few seconds must not fill the memory. A watch that comes too late for it begins anew.
+"""
 _SCHEMA = """
 create table if not exists objects (
   collection text, namespace text, name text, version integer, body blob,
@@ -67,7 +71,8 @@ class Store:
             "select collection, namespace, name, body from objects"
         ):
             self._objects.setdefault(collection, {})[namespace, name] = json.loads(body)
-        self._history: deque[Change] = deque()
+        self._history: deque[tuple[Change, int]] = deque()
+        self._held = 0
         self._listeners: dict[Listener, None] = {}
 
     def close(self) -> None:
@@ -87,15 +92,15 @@ class Store:
         """Makes or replaces an object; gives it with its new resourceVersion."""
         version = self.version + 1
         made = {**body, "metadata": {**body["metadata"], "resourceVersion": str(version)}}
+        text = json.dumps(made)
         with self._transaction(version):
             self._db.execute(
-                "insert or replace into objects values (?, ?, ?, ?, ?)",
-                (collection, *key, version, json.dumps(made)),
+                "insert or replace into objects values (?, ?, ?, ?, ?)", (collection, *key, version, text)
             )
         held = self._objects.setdefault(collection, {})
         old = held.get(key)
         held[key] = made
-        self._tell(Change(version, collection, old, made, made))
+        self._tell(Change(version, collection, old, made, made), len(text))
         return made
 
     def remove(self, collection: str, key: Key) -> Object:
@@ -108,12 +113,12 @@ class Store:
             )
         del self._objects[collection][key]
         last = {**old, "metadata": {**old["metadata"], "resourceVersion": str(version)}}
-        self._tell(Change(version, collection, old, None, last))
+        self._tell(Change(version, collection, old, None, last), 0)
         return last
 
     def since(self, collection: str, version: int) -> Iterator[Change]:
         """What happened to a kind after `version`, which must not be older than `oldest`."""
-        return (c for c in tuple(self._history) if c.version > version and c.collection == collection)
+        return (c for c, _ in tuple(self._history) if c.version > version and c.collection == collection)
 
     def at(self, collection: str, version: int) -> Mapping[Key, Object]:
         """The objects of a kind as they were at `version`, which must not be older than `oldest`."""
@@ -137,12 +142,16 @@ class Store:
     def forget(self) -> None:
         """Drops the past: watches must begin now."""
         self._history.clear()
+        self._held = 0
         self.oldest = self.version
 
-    def _tell(self, change: Change) -> None:
-        self._history.append(change)
-        if len(self._history) > HISTORY:
-            self.oldest = self._history.popleft().version
+    def _tell(self, change: Change, size: int) -> None:
+        self._history.append((change, size))
+        self._held += size
+        while len(self._history) > HISTORY or self._held > HISTORY_BYTES:
+            gone, freed = self._history.popleft()
+            self._held -= freed
+            self.oldest = gone.version
         for listener in tuple(self._listeners):
             listener(change)
 
