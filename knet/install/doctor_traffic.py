@@ -65,7 +65,10 @@ async def classes(patient: Patient) -> AsyncIterator[Finding]:
     for name, count in counts.items():
         if name != ours:
             message = f"{count} KIngresses are of class {name or '(none)'}, which knet does not serve here"
-            mend = "knet migrate moves them; or leave them to the controller of that class, if there is one"
+            mend = (
+                "leave them to the controller of that class, if there is one; else see the annotation"
+                " networking.knative.dev/ingress-class of their Services, and ingress-class in config-network"
+            )
             yield warning("classes", message, mend)
     yield good("classes", f"{counts[ours]} KIngresses are of class {ours}")
 

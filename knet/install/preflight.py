@@ -81,7 +81,7 @@ def refusals(values: Values, facts: Facts) -> Iterator[Diagnostic]:
     if found and (found.mode, found.gateway) != (str(values.mode), values.gateway):
         yield checks.INSTALL_REFUSED(
             f"knet is installed here with --gateway {found.gateway} --mode {found.mode}",
-            hint="knet migrate changes the gateway; knet uninstall takes it away",
+            hint="knet uninstall --keep-crds takes it away and leaves Services; then install the other",
         )
     yield from _plugin(values, facts)
 

@@ -125,7 +125,7 @@ def read(file: Mapping[str, Any], options: Mapping[str, Any]) -> Values:
         raise KnetError(*map(_finding, error.errors(include_url=False))) from error
     if made.replace and PLUGINS[made.replace] != made.gateway:
         said = f"{made.replace} cannot be replaced by {made.gateway}: its KIngresses are of another class"
-        hint = f"--gateway {PLUGINS[made.replace]}, or knet migrate to change the gateway"
+        hint = f"--gateway {PLUGINS[made.replace]}"
         raise KnetError(checks.BAD_VALUES(said, hint=hint))
     if made.replace and made.mode is not Mode.INGRESS_ONLY:
         hint = "--mode ingress-only: the rest of Serving stays as it is"

@@ -397,7 +397,7 @@ class ObjectController:
             self._children.setdefault(new.parent, set()).add(ref)
 
     def _orphan(self, seen: Seen) -> bool:
-        """Whether the KIngress of an object is gone or ours; another class's is left alone (`knet migrate`)."""
+        """Whether the KIngress of an object is gone or ours; another class's is left alone."""
         kept = self._ingresses.store.get(seen.parent) if seen.parent else None
         return kept is None or self._ours(kept)
 
