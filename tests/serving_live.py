@@ -33,12 +33,12 @@ class Watching:
     async def until(
         self, kind: Resource, name: str, test: Callable[[Object], Any], namespace: str = ""
     ) -> Object:
-        """The object as it is when it first passes a test (it need not be there yet)."""
+        """The object as it is when it first passes a test (it need not be there yet); any of its kind for no name."""
         said: list[Object] = []
         namespace = namespace or self.namespace
 
         async def follow() -> Object:
-            fields = f"metadata.name={name}"
+            fields = f"metadata.name={name}" if name else ""
             async for event in self.client.watch(kind, namespace if kind.namespaced else None, fields=fields):
                 if event.type == "BOOKMARK":
                     continue

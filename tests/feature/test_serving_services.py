@@ -103,3 +103,25 @@ async def test_a_class_that_nobody_claims_is_named_on_the_service(live):
     await served(live)
     done = await live.until(resources.KSERVICES, "hello", ready)
     assert "Waiting" not in [c["type"] for c in done["status"]["conditions"]]
+
+
+async def test_a_config_map_that_is_wrong_counts_as_it_was_and_says_so(live):
+    """It got in all the same: nobody looks at what is written here."""
+    await live.client.create(resources.KSERVICES, service())
+    await up(live, "hello-00001")
+    await served(live)
+    made = await live.until(resources.KSERVICES, "hello", ready)
+    assert made["status"]["url"] == "http://hello.default.example.com"
+    await live.configure("config-network", **{"domain-template": "{{.Nmae}}", "rollout-duration": "x"})
+    event = await live.until(
+        resources.EVENTS,
+        "",
+        lambda item: item["involvedObject"]["name"] == "config-network",
+        "knative-serving",
+    )
+    assert event["type"] == "Warning"
+    assert event["reason"] == "InvalidConfiguration"
+    assert "it counts as it was before" in event["message"]
+    await live.configure("config-domain", **{"example.org": ""})
+    done = await live.until(resources.KSERVICES, "hello", lambda item: "example.org" in item["status"]["url"])
+    assert done["status"]["url"] == "http://hello.default.example.org"
