@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-import time
 
 import click
 import pytest
@@ -87,10 +87,11 @@ def test_help_imports_next_to_nothing():
 def test_help_is_quick():
     took = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = os.times()
         assert run("--help").returncode == 0
-        took.append(time.perf_counter() - start)
-    # 45 ms on an idle machine; the bar is 150, and shared machines are noisy
+        end = os.times()
+        took.append(end.children_user + end.children_system - start.children_user - start.children_system)
+    # 45 ms on an idle machine; the bar is 150. Of the processor: others may have the rest of a shared machine
     assert min(took) < 0.15
 
 
