@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from knet.model.meta import controlled_by
+
 Object = dict[str, Any]
 
 
@@ -33,11 +35,4 @@ def controller_of(item: Object, kind: str) -> str:
 def owner_reference(owner: Object) -> Object:
     """The ownerReference that makes `owner` the controller of what it is put on."""
     meta = owner["metadata"]
-    return {
-        "apiVersion": owner["apiVersion"],
-        "kind": owner["kind"],
-        "name": meta["name"],
-        "uid": meta["uid"],
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
+    return controlled_by(owner["apiVersion"], owner["kind"], meta["name"], meta["uid"])

@@ -71,6 +71,18 @@ class OwnerReference(Loose):
     block_owner_deletion: bool = False
 
 
+def controlled_by(api_version: str, kind: str, name: str, uid: str) -> dict[str, Any]:
+    """The entry of `ownerReferences` by which an object says who controls it."""
+    return {
+        "apiVersion": api_version,
+        "kind": kind,
+        "name": name,
+        "uid": uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
 class ObjectMeta(Model):
     """`metadata`. Timestamps stay RFC 3339 text, which sorts by time."""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from knet.model.autoscaling import AUTOSCALING, NETWORKING, PROXY, SERVE, PodAutoscaler, ServerlessService
+from knet.model.meta import controlled_by
 from knet.scaling.config import Config
 from knet.scaling.decider import number_of_activators
 from knet.scaling.scaler import (
@@ -163,14 +164,7 @@ def target_of(pa: PodAutoscaler) -> Object:
 def child(pa: PodAutoscaler, api_version: str, kind: str, without: str = "") -> Object:
     """An object of the PodAutoscaler's name, labels and annotations (but one), which it controls."""
     meta = pa.metadata
-    owner = {
-        "apiVersion": AUTOSCALING,
-        "kind": "PodAutoscaler",
-        "name": meta.name,
-        "uid": meta.uid,
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
+    owner = controlled_by(AUTOSCALING, "PodAutoscaler", meta.name, meta.uid)
     made: Object = {"name": meta.name, "namespace": meta.namespace, "ownerReferences": [owner]}
     notes = {key: value for key, value in meta.annotations.items() if key != without}
     for key, values in (("labels", dict(meta.labels)), ("annotations", notes)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from knet.model.meta import ObjectMeta
+from knet.model.meta import ObjectMeta, controlled_by
 from knet.model.names import child_name
 from knet.model.serving import API_VERSION, GROUP, REVISION_LABEL, ROUTE_LABEL, Revision
 
@@ -48,14 +48,7 @@ def workload_annotations(meta: ObjectMeta) -> dict[str, str]:
 def child(revision: Revision, name: str, notes: dict[str, str]) -> Object:
     """`metadata` of a child of a revision."""
     meta = revision.metadata
-    owner = {
-        "apiVersion": API_VERSION,
-        "kind": "Revision",
-        "name": meta.name,
-        "uid": meta.uid,
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
+    owner = controlled_by(API_VERSION, "Revision", meta.name, meta.uid)
     made: Object = {
         "name": name,
         "namespace": meta.namespace,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from knet.model.autoscaling import H2C, NETWORKING, PROXY, SERVE, ServerlessService
+from knet.model.meta import controlled_by
 from knet.model.names import child_name
 from knet.scaling.subset import choose
 from knet.serving.conditions import Conditions
@@ -96,14 +97,7 @@ def _status(sks: ServerlessService, named: Object, conditions: Conditions) -> Ob
 
 def _head(sks: ServerlessService, kind: str, name: str, which: str) -> Object:
     meta = sks.metadata
-    owner = {
-        "apiVersion": NETWORKING,
-        "kind": "ServerlessService",
-        "name": meta.name,
-        "uid": meta.uid,
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
+    owner = controlled_by(NETWORKING, "ServerlessService", meta.name, meta.uid)
     made: Object = {
         "name": name,
         "namespace": meta.namespace,

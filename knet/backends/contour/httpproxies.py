@@ -15,6 +15,7 @@ from knet.backends.contour.services import CHALLENGE, Services, header_values
 from knet.backends.contour.settings import Settings
 from knet.model import kingress
 from knet.model.kingress import EXTERNAL, HASH_HEADER
+from knet.model.meta import controlled_by
 from knet.model.names import child_name
 from knet.routing.passes.tls import select
 from knet.routing.table import Headers, IngressTable, Route, RouteMatch, Upstream, VirtualHost, Visibility
@@ -180,14 +181,7 @@ def tls_secrets(ingress: IngressTable) -> dict[str, str]:
 
 
 def owner_reference(name: str, uid: str) -> dict[str, Any]:
-    return {
-        "apiVersion": kingress.API_VERSION,
-        "kind": kingress.KIND,
-        "name": name,
-        "uid": uid,
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
+    return controlled_by(kingress.API_VERSION, kingress.KIND, name, uid)
 
 
 def domain_hash(fqdn: str) -> str:

@@ -9,6 +9,7 @@ from knet.backends.istio import names
 from knet.backends.istio.secrets import Certificates, credential
 from knet.backends.istio.settings import GatewayRef, Settings
 from knet.backends.istio.virtualservices import INGRESS_LABEL, owner
+from knet.model.meta import controlled_by
 from knet.routing.table import Certificate, IngressTable, Key, Visibility
 
 HTTPS_PORTS = {Visibility.EXTERNAL: 443, Visibility.INTERNAL: 8444}
@@ -109,14 +110,7 @@ def _wildcard_credential(held: Certificate, service: Key) -> str:
 
 
 def _secret_owner(held: Certificate) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "name": held.key[1],
-        "uid": held.uid,
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
+    return controlled_by("v1", "Secret", held.key[1], held.uid)
 
 
 def _gateway(metadata: dict[str, Any], selector: Any, servers: list[dict[str, Any]]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from knet.model.kingress import API_VERSION, KIND
+from knet.model.meta import controlled_by
 from knet.model.names import child_name
 from knet.routing.passes.hosts import expand
 from knet.routing.table import (
@@ -53,14 +54,7 @@ def make_virtual_services(ingress: IngressTable, gateways: Gateways) -> list[dic
 
 def owner(origin: Origin) -> dict[str, Any]:
     """The owner reference of what a KIngress makes."""
-    return {
-        "apiVersion": API_VERSION,
-        "kind": KIND,
-        "name": origin.name,
-        "uid": origin.uid,
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
+    return controlled_by(API_VERSION, KIND, origin.name, origin.uid)
 
 
 def authority_prefixes(hosts: Collection[str]) -> list[str]:

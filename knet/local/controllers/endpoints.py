@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from knet.local.controllers.objects import Object, labels, leaving, name, ready, spec, status
+from knet.model.meta import controlled_by
 from knet.text import json
 
 SERVICE = "kubernetes.io/service-name"
@@ -89,14 +90,7 @@ def mirrored(owner: Object) -> list[Object]:
 
 def _slice(owner: Object, manager: str, index: int, found: list[Object], ports: list[Object]) -> Object:
     meta = owner["metadata"]
-    reference = {
-        "apiVersion": "v1",
-        "kind": owner["kind"],
-        "name": meta["name"],
-        "uid": meta["uid"],
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
+    reference = controlled_by("v1", owner["kind"], meta["name"], meta["uid"])
     addresses = [a for e in found for a in e["addresses"]]
     return {
         "apiVersion": "discovery.k8s.io/v1",
