@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from knet.envoy.process_find import find_envoy
+from knet.errors import KnetError
 
 # what every run can afford; `--hypothesis-profile=deep` looks for longer
 settings.register_profile("quick", max_examples=40, deadline=None)
@@ -18,6 +22,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="write what is rendered now as the expected output"
     )
+
+
+@pytest.fixture(scope="session")
+def envoy() -> Path:
+    """The Envoy to test with. What asks for it is skipped where there is none."""
+    try:
+        return find_envoy(os.environ)
+    except KnetError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ import json
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from knet.kube.client import Client
@@ -141,3 +143,13 @@ def processes(state: Path) -> dict[int, str]:
         if command and any(mark in about for mark in marks):
             found[int(entry.name)] = command.replace(b"\0", b" ").decode(errors="replace")
     return found
+
+
+@asynccontextmanager
+async def running(made: Up) -> AsyncIterator[Up]:
+    """One that is up. At the end it is interrupted, if a test has not ended it, and nothing of it may be left."""
+    await made.start()
+    yield made
+    if made.process is not None:
+        await made.end(signal.SIGINT)
+    assert made.processes() == {}

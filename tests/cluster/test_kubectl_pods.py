@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 
 import pytest
 
 from cluster_live import cluster_gateway
-from knet.envoy.process_find import find_envoy
-from knet.errors import KnetError
 from kubectl import VERSIONS, Kubectl
 
 WEB = """\
@@ -41,11 +38,7 @@ def saying(script, *, policy="Never"):
 
 
 @pytest.fixture(params=VERSIONS)
-async def kubectl(request, tmp_path):
-    try:
-        find_envoy(os.environ)
-    except KnetError as error:
-        pytest.skip(str(error))
+async def kubectl(request, tmp_path, envoy):
     async with cluster_gateway(tmp_path) as live:
         made = Kubectl.find(request.param, tmp_path / "state" / "kubeconfig", "default", tmp_path)
         made.api = live.api

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from crash.ledger import Held, Ledger
 from crash.rounds import Crash
-from knet.envoy.process_find import find_envoy
-from knet.errors import KnetError
 
 
 @pytest.mark.envoy
-async def test_kill_9_loses_nothing_leaves_nothing_and_converges(tmp_path):
-    try:
-        find_envoy(os.environ)
-    except KnetError as error:
-        pytest.skip(str(error))
+async def test_kill_9_loses_nothing_leaves_nothing_and_converges(tmp_path, envoy):
     crash = Crash(tmp_path, 4)
     figures = await crash.run(4)
     assert figures.lost == []

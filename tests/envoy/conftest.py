@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,24 +13,15 @@ from aiohttp import web
 
 from knet.envoy.bootstrap import Bootstrap, Tcp, Unix
 from knet.envoy.process import Envoy, Options
-from knet.envoy.process_find import find_envoy
 from knet.envoy.server import Server
-from knet.errors import KnetError
 from knet.text import json
-
-
-def binary() -> Path:
-    """The Envoy to test with; skips where there is none."""
-    try:
-        return find_envoy(os.environ)
-    except KnetError as error:
-        pytest.skip(str(error))
 
 
 class Gateway:
     """A control plane and the Envoy that it feeds."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, binary: Path) -> None:
+        self.binary = binary
         self.directory = directory
         self.log = directory / "envoy.log"
         self.server = Server()
@@ -42,7 +32,7 @@ class Gateway:
         self.port = await self.server.start()
         bootstrap = Bootstrap("gateway-1", Tcp("127.0.0.1", self.port), Unix(self.directory / "admin"))
         self.envoy = Envoy(
-            binary(), bootstrap, self.directory, Options(concurrency=1, log=self.log, drain_seconds=2)
+            self.binary, bootstrap, self.directory, Options(concurrency=1, log=self.log, drain_seconds=2)
         )
         self.server.publish(snapshot)
         await self.envoy.start()
@@ -76,8 +66,8 @@ class Gateway:
 
 
 @pytest.fixture
-async def gateway(tmp_path):
-    made = Gateway(tmp_path)
+async def gateway(tmp_path, envoy):
+    made = Gateway(tmp_path, envoy)
     yield made
     await made.stop()
 

@@ -12,18 +12,8 @@ import pytest
 
 from activator_live import HELLO, Command, Pod, activator_live, eventually
 from apps import GRPC_METHOD, grpc_echo, serve, websocket_echo
-from knet.envoy.process_find import find_envoy
-from knet.errors import KnetError
 
-pytestmark = pytest.mark.envoy
-
-
-@pytest.fixture(autouse=True)
-def envoy():
-    try:
-        find_envoy(os.environ)
-    except KnetError as error:
-        pytest.skip(str(error))
+pytestmark = [pytest.mark.envoy, pytest.mark.usefixtures("envoy")]
 
 
 @pytest.fixture

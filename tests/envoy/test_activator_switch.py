@@ -16,27 +16,17 @@ from bench.load import Load
 from knet.dataplane import unsent
 from knet.dataplane.queue_probe import Probe
 from knet.envoy.build import routes
-from knet.envoy.process_find import find_envoy
-from knet.errors import KnetError
 from live import envoy_gateway
 from objects import ingress, path, rule, service, split
 from queue_proxy import queue_proxy
 
-pytestmark = pytest.mark.envoy
+pytestmark = [pytest.mark.envoy, pytest.mark.usefixtures("envoy")]
 HOST = "hello.default.example.com"
 RATE = 100
 SEEN = 0.1
 """Seconds within which an Envoy on a busy machine reads that a connection has ended."""
 INSIDE = "hello.default.svc.cluster.local"
 HEADERS = {"Knative-Serving-Revision": HELLO, "Knative-Serving-Namespace": "default"}
-
-
-@pytest.fixture(autouse=True)
-def envoy():
-    try:
-        find_envoy(os.environ)
-    except KnetError as error:
-        pytest.skip(str(error))
 
 
 class Around:

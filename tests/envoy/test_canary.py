@@ -7,7 +7,6 @@ Times are short: what is tested is that the parts find together; the statistics 
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
 from pathlib import Path
@@ -16,11 +15,9 @@ import pytest
 import pytest_asyncio
 
 from bench.steady import Load, exactly, steady
-from knet.envoy.process_find import find_envoy
-from knet.errors import KnetError
 from knet.kube import resources
 from serving_live import Watching, ready
-from up import Up
+from up import Up, running
 
 APP = str(Path(__file__).parents[2] / "bench" / "app.py")
 PATIENCE_S = 90
@@ -28,21 +25,10 @@ STEPS = [{"weight": w} for w in (10, 25, 50)]
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def envoy():
-    try:
-        find_envoy(os.environ)
-    except KnetError as error:
-        pytest.skip(str(error))
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def up(tmp_path_factory):
-    made = Up(tmp_path_factory.mktemp("canary") / "state")
-    await made.start()
-    yield made
-    await made.end(signal.SIGINT)
-    assert made.processes() == {}
+async def up(tmp_path_factory, envoy):
+    async with running(Up(tmp_path_factory.mktemp("canary") / "state")) as made:
+        yield made
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -12,9 +11,7 @@ import httpx
 import pytest
 import websockets.asyncio.client
 
-from knet.envoy.process_find import find_envoy
-from knet.errors import KnetError
-from up import Up
+from up import Up, running
 
 SERVICES = Path(__file__).parents[2] / "examples" / "services"
 PATIENCE = 60
@@ -23,19 +20,12 @@ pytestmark = [pytest.mark.envoy, pytest.mark.slow]
 
 
 @pytest.fixture
-async def up(tmp_path):
-    try:
-        find_envoy(os.environ)
-    except KnetError as error:
-        pytest.skip(str(error))
+async def up(tmp_path, envoy):
     made = Up(tmp_path / "state")
     # the gRPC example wants a python3 that has grpcio: ours
     made.environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{made.environment['PATH']}"
-    await made.start()
-    yield made
-    if made.process is not None:
-        await made.end(signal.SIGINT)
-    assert made.processes() == {}
+    async with running(made):
+        yield made
 
 
 async def asked(up, name, query=""):

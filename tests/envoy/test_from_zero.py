@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 
 import httpx
 import pytest
 
-from knet.envoy.process_find import find_envoy
-from knet.errors import KnetError
 from knet.kube import resources
-from up import Up
+from up import Up, running
 
 pytestmark = [pytest.mark.envoy, pytest.mark.slow]
 HOST = "hello.default.localhost"
@@ -20,16 +16,9 @@ NOTES = {"autoscaling.knative.dev/window": "6s"}
 
 
 @pytest.fixture
-async def up(tmp_path):
-    try:
-        find_envoy(os.environ)
-    except KnetError as error:
-        pytest.skip(str(error))
-    made = Up(tmp_path / "state")
-    await made.start()
-    yield made
-    await made.end(signal.SIGINT)
-    assert made.processes() == {}
+async def up(tmp_path, envoy):
+    async with running(Up(tmp_path / "state")) as made:
+        yield made
 
 
 async def test_a_service_at_zero_answers_a_hundred_requests_that_come_at_once(up):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from dataclasses import replace
 
 import httpx
@@ -16,9 +15,7 @@ from knet.control.canary.statistics import StatisticsError
 from knet.control.plane import Plane
 from knet.envoy.bootstrap import Bootstrap, Tcp, Unix
 from knet.envoy.process import Envoy, Options
-from knet.envoy.process_find import find_envoy
 from knet.envoy.server import Server
-from knet.errors import KnetError
 from knet.model import core, kingress
 from knet.routing.world import World
 from live import LOOPBACK, free_ports
@@ -79,23 +76,19 @@ async def serve(reader, writer):
         writer.close()
 
 
-async def test_requests_failures_and_latencies_by_revision(tmp_path):
-    try:
-        binary = find_envoy(os.environ)
-    except KnetError as error:
-        pytest.skip(str(error))
+async def test_requests_failures_and_latencies_by_revision(tmp_path, envoy):
     *six, told = free_ports(7)
     ports, server = Ports(*six), Server()
     xds = await server.start()
     plane = Plane(backend, lambda s: replace(s, addresses=(LOOPBACK,), ports=ports))
     admin = Unix(tmp_path / "admin.sock")
     bootstrap = Bootstrap("test", Tcp(LOOPBACK, xds), admin, statistics=Tcp(LOOPBACK, told))
-    envoy = Envoy(binary, bootstrap, tmp_path / "envoy", Options(1, log=tmp_path / "log", drain_seconds=1))
+    running = Envoy(envoy, bootstrap, tmp_path / "envoy", Options(1, log=tmp_path / "log", drain_seconds=1))
     backends = await asyncio.start_server(serve, LOOPBACK, 0)
     try:
         server.publish(plane.load(world(backends.sockets[0].getsockname()[1])).snapshot)
-        await envoy.start()
-        await envoy.ready()
+        await running.start()
+        await running.ready()
         assert await asyncio.wait_for(server.acked(plane.wanted(("default", "hello"))), 30)
         async with httpx.AsyncClient(trust_env=False) as client:
             for path in ["/"] * 9 + ["/bad"] * 3:
@@ -120,7 +113,7 @@ async def test_requests_failures_and_latencies_by_revision(tmp_path):
                 assert (await client.get(f"http://{LOOPBACK}:{told}{path}")).status_code == 404, path
             assert (await client.post(f"http://{LOOPBACK}:{told}/stats")).status_code == 404
     finally:
-        await envoy.stop()
+        await running.stop()
         backends.close()
         await server.stop()
     with pytest.raises(StatisticsError, match="does not tell"):

@@ -4,40 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import signal
 import sys
 
 import httpx
 import pytest
 import pytest_asyncio
 
-from knet.envoy.process_find import find_envoy
-from knet.errors import KnetError
 from knet.kube import resources
 from knet.kube.errors import ApiError
 from serving_live import Watching, condition, ready
-from up import Up
+from up import Up, running
 
 PATIENCE_S = 60
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def envoy():
-    try:
-        find_envoy(os.environ)
-    except KnetError as error:
-        pytest.skip(str(error))
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def up(tmp_path_factory):
-    made = Up(tmp_path_factory.mktemp("services") / "state")
-    await made.start()
-    yield made
-    await made.end(signal.SIGINT)
-    assert made.processes() == {}
+async def up(tmp_path_factory, envoy):
+    async with running(Up(tmp_path_factory.mktemp("services") / "state")) as made:
+        yield made
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
 from pathlib import Path
 
 import httpx
 import pytest
 
-from knet.envoy.process_find import find_envoy
-from knet.errors import KnetError
-from up import Up
+from up import Up, running
 
 SLOW = Path(__file__).parents[2] / "examples" / "services" / "slow.yaml"
 
@@ -21,15 +17,9 @@ pytestmark = [pytest.mark.envoy, pytest.mark.slow]
 
 
 @pytest.fixture
-async def up(tmp_path):
-    try:
-        find_envoy(os.environ)
-    except KnetError as error:
-        pytest.skip(str(error))
-    made = Up(tmp_path / "state")
-    await made.start()
-    yield made
-    await made.end(signal.SIGINT)
+async def up(tmp_path, envoy):
+    async with running(Up(tmp_path / "state")) as made:
+        yield made
 
 
 async def test_it_shows_what_goes_on(up):

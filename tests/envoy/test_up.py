@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import socket
 from pathlib import Path
@@ -12,31 +11,18 @@ from pathlib import Path
 import httpx
 import pytest
 
-from knet.envoy.process_find import find_envoy
-from knet.errors import KnetError
 from knet.kube import resources
-from up import Up
+from up import Up, running
 
 GREETER = Path(__file__).parents[2] / "examples" / "embedded" / "greeter.yaml"
 HOST = "greeter.default.localhost"
-
-
-@pytest.fixture(autouse=True)
-def envoy():
-    try:
-        find_envoy(os.environ)
-    except KnetError as error:
-        pytest.skip(str(error))
+pytestmark = pytest.mark.usefixtures("envoy")
 
 
 @pytest.fixture
 async def up(tmp_path):
-    made = Up(tmp_path / "state")
-    await made.start()
-    yield made
-    if made.process is not None:
-        await made.end(signal.SIGINT)
-    assert made.processes() == {}
+    async with running(Up(tmp_path / "state")) as made:
+        yield made
 
 
 async def answered(up, status=200):

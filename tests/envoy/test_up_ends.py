@@ -15,13 +15,11 @@ from contextlib import aclosing
 import httpx
 import pytest
 
-from knet.envoy.process_find import find_envoy
-from knet.errors import KnetError
 from knet.kube.resources import PODS
 from live import free_ports
 from up import Up
 
-pytestmark = pytest.mark.envoy
+pytestmark = [pytest.mark.envoy, pytest.mark.usefixtures("envoy")]
 STUBBORN = {
     "name": "c",
     "image": "none",
@@ -76,14 +74,6 @@ spec:
     - {{name: c, image: slow, command: [{sys.executable}, -c, {json.dumps(SLOW_SERVER)}], ports: [{{containerPort: 8080}}],
         readinessProbe: {{httpGet: {{path: /, port: 8080}}}}}}
 """
-
-
-@pytest.fixture(autouse=True)
-def envoy():
-    try:
-        find_envoy(os.environ)
-    except KnetError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture

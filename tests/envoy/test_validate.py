@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -12,9 +11,7 @@ from typing import Any
 import pytest
 
 from knet.backends.kourier import backend
-from knet.envoy.process_find import find_envoy
 from knet.envoy.validate import static_bootstrap
-from knet.errors import KnetError
 from knet.routing.build import build
 from strategies import make_world
 from support import GOLDEN, golden_env, golden_input, golden_names, needs_golden, world
@@ -23,14 +20,6 @@ pytestmark = pytest.mark.envoy
 
 CONTRIB = {"cryptomb-one-cert"}
 """Only Envoy's contrib builds know the CryptoMB provider; `test_secrets` looks at what we write for it."""
-
-
-@pytest.fixture(scope="module")
-def envoy() -> Path:
-    try:
-        return find_envoy(os.environ)
-    except KnetError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture
