@@ -167,7 +167,10 @@ class Stage:
                 "apiVersion": "autoscaling.internal.knative.dev/v1alpha1",
                 "kind": "PodAutoscaler",
                 "metadata": {"name": name, "namespace": self.namespace},
-                "spec": {"scaleTargetRef": {"kind": "Deployment", "name": name, "apiVersion": "apps/v1"}},
+                "spec": {
+                    "scaleTargetRef": {"kind": "Deployment", "name": name, "apiVersion": "apps/v1"},
+                    "protocolType": "http1",
+                },
             }
             made = await self.client.create(resources.POD_AUTOSCALERS, body)
         await self._status(resources.POD_AUTOSCALERS, made, {"actualScale": pods, "desiredScale": pods})
