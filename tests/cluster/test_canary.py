@@ -64,6 +64,7 @@ async def test_the_block_is_knet_canarys_and_files_without_it_leave_it_alone(liv
     }
     with pytest.raises(Conflict, match="knet-canary"):
         await live.client.apply(resources.KSERVICES, body, manager="argocd-controller", force=False)
+    assert (await live.turn()).phase == "Progressing"
     await live.client.apply(resources.KSERVICES, body, manager="argocd-controller")
     await live.serve()
     state = await live.turn()

@@ -285,33 +285,6 @@ async def test_specs_that_cannot_be_followed_are_refused(live, spec, said):
     assert said in found.value.message
 
 
-async def test_gitops_tools_that_do_not_name_traffic_leave_it_alone(live):
-    """docs/canary.md: Flux and Argo CD apply by server-side apply; the block is knet-canary's."""
-    await begun(live)
-    held = await live.shares()
-    await live.service(
-        "two"
-    )  # the same file again, as kubectl (or kustomize-controller) applies it: without traffic
-    assert await live.shares() == held
-    service = await live.found(resources.KSERVICES)
-    owners = {
-        m["manager"]
-        for m in service["metadata"]["managedFields"]
-        if "f:traffic" in (m["fieldsV1"].get("f:spec") or {})
-    }
-    assert owners == {"knet-canary"}
-    body = {
-        "apiVersion": "serving.knative.dev/v1",
-        "kind": "Service",
-        "metadata": {"name": "hello", "namespace": "default"},
-        "spec": {"traffic": [{"latestRevision": True, "percent": 100}]},
-    }
-    with pytest.raises(Conflict, match="knet-canary"):
-        await live.client.apply(resources.KSERVICES, body, manager="argocd-controller", force=False)
-    state = await live.turn()
-    assert state.phase == "Progressing"
-
-
 async def hooked(live, answers, **hook):
     """A rollout with a hook; what it was asked, and the state after a while. `answers` are statuses."""
     asked = []
