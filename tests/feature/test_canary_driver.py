@@ -263,8 +263,8 @@ async def test_pods_are_there_before_the_share(live):
     await live.turn(5, Command("abort"))
     await live.turn()
     await live.turn()
-    meta = (await live.found(resources.POD_AUTOSCALERS, TWO))["metadata"]
-    assert not meta.get("annotations")
+    notes = (await live.found(resources.POD_AUTOSCALERS, TWO))["metadata"]["annotations"]
+    assert not {"autoscaling.knative.dev/min-scale", "knet.dev/canary-min-scale"} & notes.keys(), notes
 
 
 @pytest.mark.parametrize(
