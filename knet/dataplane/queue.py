@@ -189,7 +189,7 @@ class QueueProxy:
             await asyncio.sleep(_LOOK)
 
     async def _report_on(self) -> None:
-        """Makes a report of every second."""
+        """Makes a report of every second; looks more often for an Envoy that is on its way."""
         loop = asyncio.get_running_loop()
         before: Sample | None = None
         due = loop.time()
@@ -202,7 +202,7 @@ class QueueProxy:
                 before = after
             except OSError:  # Envoy is being started
                 before = None
-            due = max(due + _PERIOD, loop.time())
+            due = max(due + (_PERIOD if before is not None else _LOOK), loop.time())
             await asyncio.sleep(due - loop.time())
 
     def _stat(self, before: Sample, after: Sample) -> Stat | None:
