@@ -15,6 +15,7 @@ from knet.kube.resources import (
     CUSTOM_RESOURCE_DEFINITIONS,
     DEPLOYMENTS,
     INGRESSES,
+    MUTATING_WEBHOOKS,
     VALIDATING_WEBHOOKS,
 )
 
@@ -98,6 +99,7 @@ async def test_settings_and_routes(place):
     await place.install()
     # its webhook answers nobody here
     await place.client.delete(VALIDATING_WEBHOOKS, "validation.webhook.knet.dev")
+    await place.client.delete(MUTATING_WEBHOOKS, "defaulting.webhook.knet.dev")
     data = {"data": {"ingress-class": "other.example.com"}}
     await place.client.patch(CONFIG_MAPS, "config-network", data, SYSTEM)
     await place.client.patch(CONFIG_MAPS, "config-autoscaler", {"data": {"stable-window": "1s"}}, SYSTEM)
