@@ -155,10 +155,9 @@ async def test_init_containers_then_sidecar_then_main(there):
     ids=["http", "tcp", "exec"],
 )
 async def test_a_container_that_fails_its_liveness_probe_is_started_again(there, probe):
-    """It lives until the file is gone; the second run is fine."""
+    """It lives until the file is gone; the second run makes it anew."""
     life = there.directory / "alive"
-    life.touch()
-    server = "import http.server as h, os, sys, threading\n"
+    server = f"import http.server as h, os, sys, threading\nopen({str(life)!r}, 'w').close()\n"
     server += "s = h.ThreadingHTTPServer(('', int(os.environ['PORT'])), h.SimpleHTTPRequestHandler)\n"
     server += "threading.Thread(target=s.serve_forever, daemon=True).start()\n"
     server += f"import time\nwhile os.path.exists({str(life)!r}): time.sleep(0.01)\n"
@@ -174,7 +173,6 @@ async def test_a_container_that_fails_its_liveness_probe_is_started_again(there,
     life.unlink()
     assert "Liveness probe failed" in (await there.event("p", "Unhealthy"))["message"]
     assert "failed liveness probe" in (await there.event("p", "Killing"))["message"]
-    life.touch()
     pod = await there.pod("p", lambda p: ready(p) and main(p)["restartCount"] >= 1)
     assert main(pod)["lastState"]["terminated"]["exitCode"] == 137
 
