@@ -137,7 +137,7 @@ class Demo:
         began, before, over = time.monotonic(), self.answers.copy(), asyncio.Event()
         users = asyncio.gather(*(self.user(over) for _ in range(USERS)))
         most, panicked, seconds = 0, False, 0.0
-        self.say("  [dim]  s   concurrency over 6 s, 1 s   desired  ready  panic[/dim]")
+        self.say("  [dim]  s   concurrency over 6 s, 2 s   desired  ready  panic[/dim]")
         while seconds < SECONDS or (seconds < LONGEST and not (panicked and most > 1)):
             scale = await self.scale("slow-00001")
             ready = scale.get("ready_pods") or 0
