@@ -124,3 +124,10 @@ def test_an_example_that_was_edited_is_refused():
     assert refusal({"metadata": meta, "data": {"_example": example}}) == ""
     said = refusal({"metadata": meta, "data": {"_example": example + "e: f\n"}})
     assert said == '"_example" block edited, you likely wanted to create an unindented configuration'
+
+
+def test_what_knet_takes_and_refuses_otherwise_than_upstream():
+    """docs/deviations.md: an image of our own is the default, and a Lease has to be renewed before it ends."""
+    assert problem("config-deployment", {}) == ""
+    assert problem("config-leader-election", {"lease-duration": "60s", "renew-deadline": "40s"}) == ""
+    assert problem("config-leader-election", {"lease-duration": "10s", "renew-deadline": "40s"}) != ""
