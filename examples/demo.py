@@ -137,14 +137,14 @@ class Demo:
         began, before, over = time.monotonic(), self.answers.copy(), asyncio.Event()
         users = asyncio.gather(*(self.user(over) for _ in range(USERS)))
         most, panicked, seconds = 0, False, 0.0
-        self.say("  [dim]  s   concurrency over 6 s, 2 s   desired  ready  panic[/dim]")
+        self.say("  [dim]  s   concurrency over 6 s, 1 s   desired  ready  panic[/dim]")
         while seconds < SECONDS or (seconds < LONGEST and not (panicked and most > 1)):
             scale = await self.scale("slow-00001")
             ready = scale.get("ready_pods") or 0
             stable, panic = (window["average"] or 0.0 for window in scale["windows"])
             on = scale["panic"]["on"]
             most, panicked = max(most, ready), panicked or on
-            row = f"  {seconds:5.1f} {stable:20.1f} {panic:6.1f} {scale['desired']:9}{ready:7}"
+            row = f"  {seconds:5.1f} {stable:z20.1f} {panic:z6.1f} {scale['desired']:9}{ready:7}"
             self.say(f"{row}   {'yes' if on else ''}")
             await asyncio.sleep(1)
             seconds = time.monotonic() - began

@@ -111,4 +111,4 @@ def table(made: dict[str, Any], *, everything: bool) -> list[str]:
 
 
 def _value(value: float | None) -> str:
-    return f"{value:9.2f}" if value is not None else f"{'–':>9}"
+    return f"{value:z9.2f}" if value is not None else f"{'–':>9}"

@@ -55,7 +55,7 @@ def _window(window: dict[str, Any]) -> str:
         return f"{head}{'no data':>10}"
     between = f"{window['at_least']}..{window['at_most']}"
     why = f"  by {window['limited_by']}" if window["limited_by"] else ""
-    return f"{head}{window['average']:10.3f}{window['raw']:10}{between:>14}{window['pods']:7}{why}"
+    return f"{head}{window['average']:z10.3f}{window['raw']:10}{between:>14}{window['pods']:7}{why}"
 
 
 def _rest(found: dict[str, Any], outcome: dict[str, Any]) -> Iterator[str]:

@@ -49,7 +49,7 @@ def _row(revision: dict[str, Any]) -> Iterator[Text]:
     yield Text(_number(revision["desired"]))
     average, target = revision["average"], revision["target"]
     unit = "/s" if revision["metric"] == "rps" else ""
-    yield Text("" if average is None else f"{average:.1f} of {target:g}{unit} each")
+    yield Text("" if average is None else f"{average:z.1f} of {target:g}{unit} each")
     waits = f"{revision['waiting']:.0f} wait" if revision["waiting"] else ""
     yield Text("panic" if revision["panic"] else waits, style="bold red")
     yield Text(_number(revision["requests_per_second"], "{:.1f}"))

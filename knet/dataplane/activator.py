@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 from knet.dataplane.activator_backends import activators, backends, is_private, revision_of, rules
@@ -287,10 +287,8 @@ class Activator:
     # what happens by itself
 
     async def _report(self) -> None:
-        due = monotonic()
-        while True:
-            due = max(due + _PERIOD, monotonic())
-            await asyncio.sleep(due - monotonic())
+        while True:  # in the middle of each second: one report in each, and there when it is decided
+            await asyncio.sleep(_PERIOD - (time() - _PERIOD / 2) % _PERIOD)
             self.reports.send(self._demand.period(self.gates.values(), monotonic()))
 
     async def _expire(self) -> None:

@@ -41,12 +41,12 @@ def _power(base: float, exponent: int) -> float:
 
 
 def round_away(values: Floats, digits: int = 0) -> Floats:
-    """Rounded half away from zero, as Go's math.Round does (fact 6)."""
+    """Rounded half away from zero, as Go's math.Round does (fact 6); there is no negative zero."""
     scale = 10.0**digits
     scaled = values * scale
     whole = np.trunc(scaled)
     rounded = np.where(np.abs(scaled - whole) >= 0.5, whole + np.copysign(1.0, scaled), whole)
-    result: Floats = rounded / scale
+    result: Floats = rounded / scale + 0.0
     return result
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -23,8 +24,12 @@ from knet.serving.podautoscaler import Decision
 
 _log = logging.getLogger(__name__)
 
-_SLICES = 10
-"""Pods are not all asked at once, but over the second."""
+_SLICES, _ASKED_S = 10, 0.7
+"""Pods are not all asked at once, but over this much of each second, in so many parts."""
+_DECIDES_S, _PATIENCE_S, _END_S = 0.95, 0.2, 0.999
+"""Where in a second a pass is made: what pods say of that second is there then, so that a panic window of one second is
+not empty. Answers that are late are waited for a little, and the pass is made as of the second's end all the same.
+"""
 
 AUTOMETRIC = "http-autometric"
 """The port of a private Service at which queue-proxies report."""
@@ -94,36 +99,34 @@ class Engine(Decider):
     async def run(self) -> None:
         """Asks and decides until cancelled."""
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._scraping())
-                group.create_task(self._ticking())
+            await self._rounds()
         finally:
             await self.scraper.close()
 
-    def decide(self, only: Iterable[Key] | None = None) -> None:
-        """One pass, over all revisions or some; whoever listens hears what is new."""
+    def decide(self, only: Iterable[Key] | None = None, at_most: float = math.inf) -> None:
+        """One pass, over all revisions or some; whoever listens hears what is new. It is made as of now, or of
+        `at_most` where that is earlier.
+        """
         self._count()
         begun = time.perf_counter()
-        changed = self.fleet.decide(self._now_ms(), only)
+        changed = self.fleet.decide(int(min(self._clock(), at_most) * 1000), only)
         self.pass_seconds = time.perf_counter() - begun
         for key in changed:
             for handler in self._handlers:
                 handler(key)
 
-    async def _ticking(self) -> None:
-        loop = asyncio.get_running_loop()
-        due = loop.time()
-        while True:
-            due = max(due + TICK_S, loop.time())
-            await asyncio.sleep(due - loop.time())
-            self.decide()
+    async def _until(self, moment: float) -> None:
+        """Waits for a moment of the clock; no longer than it should take, whatever becomes of the clock."""
+        await asyncio.sleep(min(max(moment - self._clock(), 0), TICK_S + 1))
 
     def _decide_poked(self) -> None:
         poked, self._poked = self._poked, set()
         self.decide(poked)
 
-    async def _scraping(self) -> None:
+    async def _rounds(self) -> None:
+        """Asks all pods every second, and decides every two of them, when that second's answers are there."""
         second = int(self._clock())
+        due = second + TICK_S
         while True:
             keys = list(self.fleet)
             for i in range(_SLICES):
@@ -131,8 +134,14 @@ class Engine(Decider):
                     if key in self.fleet and (target := self._target(key)) is not None:
                         self.scraper.ask(target, second)
                 self._count()
-                await asyncio.sleep(max(second + (i + 1) / _SLICES - self._clock(), 0))
+                await self._until(second + (i + 1) * _ASKED_S / _SLICES)
             self.scraper.sweep()
+            await self._until(second + _DECIDES_S)
+            if second >= due:
+                await self.scraper.settled(_PATIENCE_S)  # a busy process asks late
+                self.decide(at_most=second + _END_S)
+                due = second + TICK_S
+            await self._until(second + 1)
             second = max(int(self._clock()), second + 1)  # each second once, though a sleep may end early
 
     def _target(self, key: Key) -> Target | None:

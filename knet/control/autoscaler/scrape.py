@@ -186,10 +186,11 @@ class Scraper:
         self._used[address] = loop.time()
         return await line.ask()
 
-    async def settled(self) -> None:
-        """Waits until nobody is being asked."""
+    async def settled(self, patience: float | None = None) -> None:
+        """Waits until nobody is being asked, or for so many seconds."""
         while self._asking:
-            await asyncio.wait(self._asking.values())
+            if not (await asyncio.wait(self._asking.values(), timeout=patience))[0]:
+                return
 
     def sweep(self) -> None:
         """Closes connections that nobody has used for a while."""
