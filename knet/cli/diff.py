@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import click
 
 from knet import checks
-from knet.cli import common, diff_data, diff_markdown, diff_text, output
+from knet.backends.api import Backend
+from knet.backends.objects import ObjectsDiff
+from knet.cli import common, diff_data, diff_markdown, diff_text, output, remote
 from knet.cli import diff_words as words
 from knet.cli.diff_words import Report
 from knet.errors import Diagnostic, ObjectRef
 from knet.files import Cache, Composed, Loaded, compose
 from knet.files.compare import Comparison, compare, impacts
+from knet.files.sources import CLUSTER, STDIN
 from knet.routing.diff import HostDiff, Kind
 from knet.routing.diff.guards import Violation, forbidden, too_far
 
@@ -39,7 +43,7 @@ def _forbidden(_ctx: click.Context, _param: click.Parameter, values: tuple[str, 
 @click.command("diff")
 @click.argument("old")
 @click.argument("new")
-@click.option("--gateway", default=common.ALL, show_default=True, help="A gateway, or all.")
+@click.option("--gateway", help="A gateway, or all.  [default: all; of a cluster: those in use there]")
 @click.option("--only", type=click.Choice(["meaning", "objects"]), help="Show (and judge) one part alone.")
 @click.option(
     "-o",
@@ -63,23 +67,36 @@ def _forbidden(_ctx: click.Context, _param: click.Parameter, values: tuple[str, 
     help=f"Fail on these kinds of change: {KINDS}.",
 )
 @click.option("--exit-zero", is_flag=True, help="Exit 0 on a difference that no guard refuses.")
+@click.option(
+    "--field-manager",
+    "manager",
+    metavar="NAME",
+    help="Of a cluster: as NAME's server-side apply would; else as each object was applied before.",
+)
+@click.option("--force-conflicts", is_flag=True, help="Of a cluster: take fields from other managers.")
+@remote.choosing
 @common.choosing
 def command(
     *,
     old: str,
     new: str,
-    gateway: str,
+    gateway: str | None,
     only: str | None,
     form: str,
     max_shift: float | None,
     forbid: tuple[Kind, ...],
     exit_zero: bool,
+    manager: str | None,
+    force_conflicts: bool,
+    kubeconfig: Path | None,
+    context: str | None,
     **given: Any,
 ) -> None:
     """Show what the change from OLD to NEW does to routing: meaning first, then objects.
 
-    Each side is a file, a directory, a glob, - for stdin, or git:REV[:PATH]. Order, formatting, hashes
-    and generations are no difference. Nothing is printed where nothing differs (json and junit: a
+    Each side is a file, a directory, a glob, - for stdin, or git:REV[:PATH]. OLD may be the word cluster:
+    then it is what applying NEW would change there, defaults and admission included (a dry run: nothing
+    is written; ./cluster names a file of that name). Order, formatting, hashes and generations are no difference. Nothing is printed where nothing differs (json and junit: a
     document that says so). Formats and guards are described in docs/ci.md.
 
     \b
@@ -91,24 +108,36 @@ def command(
       knet diff git:main .
       knet diff git:HEAD~1 git:HEAD --gateway istio --only objects
       knet diff git:main . --max-shift 20 --forbid host-removed,visibility-widened --exit-zero
+      knet diff cluster . --max-shift 20 && kubectl apply -R -f .
     """  # noqa: D301
     options = common.chosen(given)
-    if old == new == "-":
+    if old == new == STDIN:
         raise click.UsageError("stdin can be one side only")
-    backends, problems = common.gateways(gateway) if only != "meaning" else ({}, ())
-    cache = Cache()
-    before, after = (common.read(options, cache, (side, *options.inputs)) for side in (old, new))
+    if new == CLUSTER:
+        raise click.UsageError("the cluster can be OLD only: knet diff cluster FILES")
+    if old != CLUSTER and (manager or force_conflicts or kubeconfig or context):
+        raise click.UsageError(
+            "--field-manager, --force-conflicts, --kubeconfig and --context go with OLD cluster"
+        )
+    if old == CLUSTER:
+        pair = _of_cluster(new, options, remote.At(kubeconfig, context), manager or "", force=force_conflicts)
+    else:
+        cache = Cache()
+        before, after = (common.read(options, cache, (side, *options.inputs)) for side in (old, new))
+        pair = _Pair(before, after)
+    backends, problems = _backends(gateway, pair.classes) if only != "meaning" else ({}, ())
 
     def composed(loaded: Loaded, ingress_class: str) -> Composed:
+        coming = {} if loaded is pair.old else pair.revisions
         return compose(
             loaded,
             ingress_class,
-            revision_names=options.revisions,
+            revision_names={**coming, **options.revisions},
             assume_backends=options.assume_backends,
             lenient=options.lenient,
         )
 
-    found = compare(before, after, composed, backends)
+    found = compare(pair.old, pair.new, composed, backends)
     report = Report(
         found,
         impacts(found, composed, backends),
@@ -116,10 +145,43 @@ def command(
         only != "meaning",
         _guards(found, max_shift, forbid),
         _left_out(found),
+        pair.applied,
     )
     click.echo(FORMATS[form](report), nl=False)
     _say(report, problems, options, form)
     sys.exit(_status(report, problems, exit_zero=exit_zero))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """The two sides. The rest is of a cluster: objects as an apply changes them, revisions to come, classes in use."""
+
+    old: Loaded
+    new: Loaded
+    applied: ObjectsDiff | None = None
+    revisions: Mapping[str, str] = field(default_factory=dict)
+    classes: frozenset[str] = frozenset()
+
+
+def _of_cluster(new: str, options: common.Options, at: remote.At, manager: str, *, force: bool) -> _Pair:
+    from knet.cli.diff_cluster import sides
+
+    local = common.read(options, None, (new, *options.inputs))
+
+    async def work(client: Any) -> _Pair:
+        found = await sides(client, local, manager=manager, force=force)
+        return _Pair(found.old, found.new, found.applied, found.revisions, found.classes)
+
+    return remote.with_client(at.kubeconfig, at.context, work)
+
+
+def _backends(
+    gateway: str | None, classes: frozenset[str]
+) -> tuple[dict[str, Backend], tuple[Diagnostic, ...]]:
+    """The gateway that is named; else, of a cluster, those whose classes are in use; else all."""
+    made, problems = common.gateways(gateway or common.ALL)
+    used = {name: backend for name, backend in made.items() if backend.ingress_class in classes}
+    return used if used and not gateway else made, problems
 
 
 def _text(report: Report) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from knet import checks
+from knet.backends.objects import ObjectsDiff
 from knet.cli import diff_words as words
 from knet.cli import output
 from knet.cli.diff_words import Report
@@ -47,6 +48,7 @@ def as_json(report: Report) -> str:
             }
             for i in report.impacts
         ],
+        **({} if report.applied is None else {"cluster": _objects(report.written)}),
         "gateways": {name: _gateway(g) for name, g in report.gateways.items()},
         "guards": {name: [output.to_dict(d) for d in found] for name, found in (report.guards or {}).items()},
         "errors": [output.to_dict(d) for d in (*report.found.broken, *report.found.fresh)],
@@ -91,9 +93,13 @@ def _place(source: Source | None) -> dict[str, Any]:
 
 
 def _gateway(found: GatewayDiff) -> dict[str, Any]:
+    return {**_objects(found.objects), "leftOut": ["/".join(key) for key in found.left_out]}
+
+
+def _objects(found: ObjectsDiff) -> dict[str, Any]:
     return {
-        "added": [_identity(i) for i in found.objects.added],
-        "removed": [_identity(i) for i in found.objects.removed],
+        "added": [_identity(i) for i in found.added],
+        "removed": [_identity(i) for i in found.removed],
         "changed": [
             {
                 **_identity(c.identity),
@@ -105,9 +111,8 @@ def _gateway(found: GatewayDiff) -> dict[str, Any]:
                 ],
                 "following": c.following,
             }
-            for c in found.objects.changed
+            for c in found.changed
         ],
-        "leftOut": ["/".join(key) for key in found.left_out],
     }
 
 

@@ -29,7 +29,8 @@ def markdown(report: Report) -> str:
     if report.impacts:
         parts.append("".join(f"- {_text(words.impact(i))}\n" for i in report.impacts))
     room = MOST - sum(map(len, parts))
-    for name, found in report.gateways.items():
+    written = {"cluster": GatewayDiff(report.written)} if report.written else {}
+    for name, found in (written | report.gateways).items():
         block = _gateway(name, found, room)
         room -= len(block)
         parts.append(block)

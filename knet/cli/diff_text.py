@@ -33,6 +33,7 @@ def text(report: Report, *, colour: bool = False) -> str:
     paint = Paint(colour=colour)
     parts = ["\n".join(_host(host, report, paint)) for host in report.hosts]
     parts += ["\n".join(_impacts(report, paint))] if report.impacts else []
+    parts += ["\n".join(_gateway("cluster", GatewayDiff(report.written), paint))] if report.written else []
     parts += ["\n".join(_gateway(name, found, paint)) for name, found in report.gateways.items()]
     return "\n\n".join([*parts, paint(words.summary(report), BOLD)]) + "\n"
 

@@ -37,6 +37,7 @@ class Report:
 
     `meaning` and `objects`: which of the two to show. `guards`: the guards that were asked for, by
     name, and what violates each. `left_out`: objects that an error keeps out of the new side.
+    `applied`: what an apply does to the objects of the files, where the old side is a cluster.
     """
 
     found: Comparison
@@ -45,6 +46,7 @@ class Report:
     objects: bool = True
     guards: Mapping[str, tuple[Diagnostic, ...]] | None = None
     left_out: frozenset[ObjectRef] = frozenset()
+    applied: ObjectsDiff | None = None
 
     @property
     def hosts(self) -> tuple[HostDiff, ...]:
@@ -57,11 +59,16 @@ class Report:
         return {name: g for name, g in every.items() if g.objects or g.left_out}
 
     @property
+    def written(self) -> ObjectsDiff:
+        """What an apply does to the objects of the files, if that is to be shown."""
+        return self.applied if self.applied and self.objects else ObjectsDiff()
+
+    @property
     def violations(self) -> tuple[Diagnostic, ...]:
         return tuple(d for found in (self.guards or {}).values() for d in found)
 
     def __bool__(self) -> bool:
-        return bool(self.hosts or self.gateways)
+        return bool(self.hosts or self.gateways or self.written)
 
 
 def arrow(old: str, new: str) -> str:
@@ -173,6 +180,8 @@ def summary(report: Report) -> str:
             groups[kind] += len(host.hosts)
         said.append(_counted([(n, w) for w, n in groups.items() if n], "host") or "no host changed")
     if report.objects:
+        if report.applied is not None:
+            said.append(f"cluster: {tally(report.applied) or 'same'}")
         for name, gateway in report.found.gateways.items():
             parts = [tally(gateway.objects)] if gateway.objects else []
             if gateway.left_out:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +16,14 @@ from knet.errors import KnetError
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Which cluster, as the options say."""
+
+    kubeconfig: Path | None = None
+    context: str | None = None
 
 
 def choosing(function: F) -> F:

@@ -18,7 +18,10 @@ _SPACE = re.compile(r"\s*")
 
 
 class Raw(NamedTuple):
-    """One object: its body as JSON, nulls dropped; no body for kinds that are passed over."""
+    """One object: its body as JSON, nulls dropped; no body for kinds that are passed over.
+
+    Read `whole`, every kind has its body, as it is written.
+    """
 
     api_version: str
     kind: str
@@ -39,28 +42,28 @@ class Fault(NamedTuple):
 Item = Raw | Fault
 
 
-def read(content: bytes, line: int = 0) -> tuple[Item, ...]:
+def read(content: bytes, line: int = 0, *, whole: bool = False) -> tuple[Item, ...]:
     """Every object of a file, or of a piece of one that starts after `line` lines. Never raises.
 
     A broken document costs only itself where `---` lines tell it from the others.
     """
     head = content[:64].removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     if head in (b"{", b"["):
-        made = _json(content, line)
+        made = _json(content, line, whole)
         if made is not None:
             return made
     try:
-        return tuple(_stream(content, line))
+        return tuple(_stream(content, line, whole))
     except yaml.YamlError as error:
         pieces = list(split(content))
         if len(pieces) == 1:
             return (_fault(error, line),)
-        return tuple(item for before, piece in pieces for item in _piece(piece, line + before))
+        return tuple(item for before, piece in pieces for item in _piece(piece, line + before, whole))
 
 
-def _piece(piece: bytes, line: int) -> list[Item]:
+def _piece(piece: bytes, line: int, whole: bool) -> list[Item]:
     try:
-        return list(_stream(piece, line))
+        return list(_stream(piece, line, whole))
     except yaml.YamlError as error:
         return [_fault(error, line)]
 
@@ -70,21 +73,21 @@ def _fault(error: yaml.YamlError, line: int) -> Fault:
     return Fault(what, error.message, line + (error.line or 1), error.column)
 
 
-def _stream(content: bytes, line: int) -> Iterator[Item]:
+def _stream(content: bytes, line: int, whole: bool) -> Iterator[Item]:
     for document in yaml.load_all(content):
-        yield from unfold(document.data, line + document.line)
+        yield from unfold(document.data, line + document.line, whole=whole)
 
 
-def _json(content: bytes, line: int) -> tuple[Item, ...] | None:
+def _json(content: bytes, line: int, whole: bool) -> tuple[Item, ...] | None:
     """The objects of a JSON file, one value or several; None if it is not JSON (but perhaps YAML)."""
     try:
         data = json.loads(content)
     except ValueError:
-        return _json_stream(content, line)
+        return _json_stream(content, line, whole)
     if b'"' in content and _repeats(content):
         return None  # the YAML reader says which key, and where
     start = content[: len(content) - len(content.lstrip())].count(b"\n")
-    return tuple(unfold(data, line + start + 1))
+    return tuple(unfold(data, line + start + 1, whole=whole))
 
 
 def _repeats(content: bytes) -> bool:
@@ -102,7 +105,7 @@ def _repeats(content: bytes) -> bool:
     return again
 
 
-def _json_stream(content: bytes, line: int) -> tuple[Item, ...] | None:
+def _json_stream(content: bytes, line: int, whole: bool) -> tuple[Item, ...] | None:
     """Several JSON values one after the other, as kubectl takes them."""
     try:
         text = content.decode("utf-8-sig")
@@ -115,13 +118,13 @@ def _json_stream(content: bytes, line: int) -> tuple[Item, ...] | None:
             one = text[start:at].encode()
             if _repeats(one):
                 return None
-            made += unfold(json.loads(one), line + text.count("\n", 0, start) + 1)
+            made += unfold(json.loads(one), line + text.count("\n", 0, start) + 1, whole=whole)
     except (ValueError, RecursionError):
         return None
     return tuple(made)
 
 
-def unfold(data: Any, line: int) -> Iterator[Item]:
+def unfold(data: Any, line: int, *, whole: bool = False) -> Iterator[Item]:
     """The objects in one document: itself, or the items of a List."""
     if (
         isinstance(data, dict)
@@ -135,12 +138,12 @@ def unfold(data: Any, line: int) -> Iterator[Item]:
             filled = (
                 {"apiVersion": version, "kind": kind, **item} if version and isinstance(item, dict) else item
             )
-            yield _object(filled, line, f"items[{i}]")
+            yield _object(filled, line, f"items[{i}]", whole)
     else:
-        yield _object(data, line)
+        yield _object(data, line, whole=whole)
 
 
-def _object(data: Any, line: int, item: str = "") -> Item:
+def _object(data: Any, line: int, item: str = "", whole: bool = False) -> Item:
     where = f"{item}: " if item else ""
     if not isinstance(data, dict):
         return Fault(NOT_KUBERNETES, f"{where}this is a {_type(data)}, not an object", line)
@@ -151,13 +154,12 @@ def _object(data: Any, line: int, item: str = "") -> Item:
         if not isinstance(value, str) or not value:
             said = "is missing" if value in (None, "") else f"is a {_type(value)}, not text"
             return Fault(NOT_AN_OBJECT, f"{where}{name} {said}", line)
-    if (version, kind) not in KINDS:
+    if (version, kind) not in KINDS and not whole:
         return Raw(str(version), str(kind), b"", line, item)
     try:
-        filled = _in_namespace(data)
-        body = json.dumps(filled)
-        if b"null" in body:
-            body = json.dumps(drop_nulls(filled))
+        body = json.dumps(data if whole else _in_namespace(data))
+        if b"null" in body and not whole:
+            body = json.dumps(drop_nulls(_in_namespace(data)))
     except (TypeError, ValueError, RecursionError) as error:
         return Fault(SYNTAX, f"{where}{error}", line)
     return Raw(str(version), str(kind), body, line, item)

@@ -89,7 +89,7 @@ def _one(text: str, stdin: bytes | None) -> Iterator[File | Diagnostic]:
     elif text == CLUSTER:
         raise KnetError(
             checks.UNREADABLE(
-                "reading from a cluster arrives with the cluster issue",
+                "a cluster can be read by `knet diff cluster FILES` alone",
                 hint="kubectl get -o yaml gives files to read; ./cluster names a file of that name",
             )
         )

@@ -179,10 +179,12 @@ class Client:
         kind: PatchKind = "merge",
         subresource: str = "",
         manager: str = "",
+        dry_run: bool = False,
     ) -> Object:
         """A change of one object; `manager` is who owns the fields then (else by the name of this program)."""
         path = resource.path(namespace, name, subresource)
-        return await self._ask("PATCH", path, _query(fieldManager=manager), patch, _PATCHES[kind])
+        query = {**_query(fieldManager=manager), **(_dry(dry_run) or {})}
+        return await self._ask("PATCH", path, query, patch, _PATCHES[kind])
 
     async def apply(
         self,

@@ -75,7 +75,7 @@ def test_a_path_in_a_missing_directory_says_so():
 
 
 def test_the_cluster_is_a_seam():
-    with pytest.raises(KnetError, match="arrives with the cluster issue"):
+    with pytest.raises(KnetError, match="knet diff cluster FILES"):
         resolve(["cluster"])
 
 
