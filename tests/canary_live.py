@@ -62,6 +62,7 @@ class Stage:
         self.numbers = Numbers()
         self.told: list[tuple[str, int, str]] = []
         self.pods: dict[str, int] = {}
+        self._serving = asyncio.Lock()
         self.driver = self.again()
 
     async def known(self) -> None:
@@ -112,6 +113,10 @@ class Stage:
 
     async def serve(self) -> None:
         """What Serving does: a revision for each new template, a Route that follows the block, their statuses."""
+        async with self._serving:  # it is one controller
+            await self._serve()
+
+    async def _serve(self) -> None:
         service = await self.found(resources.KSERVICES)
         image = service["spec"]["template"]["spec"]["containers"][0]["image"]
         held = (await self.client.list(resources.REVISIONS, self.namespace)).items

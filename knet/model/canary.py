@@ -46,7 +46,7 @@ class Latency(Model):
 
 
 class Prometheus(Model):
-    """`url` of its API; the queries' templates have $namespace, $revision and $window, and defaults by `mesh`."""
+    """`url` of its API; the queries' templates have $namespace and $revision, and defaults by `mesh`."""
 
     url: str = ""
     mesh: Literal["istio", "contour", "envoy", ""] = ""

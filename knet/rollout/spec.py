@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from knet.model import canary
@@ -33,7 +34,11 @@ def plan_of(spec: CanarySpec) -> Plan:
         raise BadPlan("with 0 % nobody gets the canary unless it has a tag", "spec.steps[0].weight")
     if spec.header and not (_NAME.fullmatch(spec.header.name) and _VALUE.fullmatch(spec.header.value)):
         raise BadPlan("a header is a name and a value without spaces", "spec.header")
+    for i, receiver in enumerate(spec.notify):
+        _http(receiver.url, f"spec.notify[{i}].url")
     analysis = spec.analysis
+    if analysis.prometheus.url:
+        _http(analysis.prometheus.url, "spec.analysis.prometheus.url")
     return Plan(
         checked(steps),
         spec.tag or ("canary" if spec.header else ""),
@@ -97,8 +102,7 @@ def _window(given: canary.TimeWindow, field: str) -> Window:
 
 
 def _hook(given: canary.Hook, field: str) -> Hook:
-    if not given.url.startswith(("http://", "https://")):
-        raise BadPlan(f"{given.url!r} is no http URL", f"{field}.url")
+    _http(given.url, f"{field}.url")
     if given.retries < 0:
         raise BadPlan("it cannot be negative", f"{field}.retries")
     timeout = seconds(given.timeout, f"{field}.timeout")
@@ -111,3 +115,14 @@ def _hook(given: canary.Hook, field: str) -> Hook:
         given.retries,
         given.on_failure == "ignore",
     )
+
+
+def _http(url: str, field: str) -> None:
+    """Raises BadPlan for what is no URL that can be asked. It may hold a password, so that it is not repeated."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise BadPlan("this is no http URL (write http://HOST:PORT/PATH)", field)

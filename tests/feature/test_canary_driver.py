@@ -276,7 +276,7 @@ async def test_pods_are_there_before_the_share(live):
         ({"steps": [{"weight": 0}]}, "nobody gets the canary unless it has a tag"),
         ({"windows": [{"from": "9"}]}, "spec.windows[0]"),
         ({"windows": [{"timezone": "Mars/Phobos"}]}, "spec.windows[0]"),
-        ({"hooks": [{"name": "a", "url": "file:///etc"}]}, "is no http URL"),
+        ({"hooks": [{"name": "a", "url": "file:///etc"}]}, "this is no http URL"),
     ],
 )
 async def test_specs_that_cannot_be_followed_are_refused(live, spec, said):

@@ -50,8 +50,16 @@ class Memory:
     saved: float = 0.0
     sampler: Sampler | None = None
     evidence: Evidence | None = None
-    problem: str = ""
+    asking: str = ""
     asked: dict[str, asyncio.Task[HookAnswer]] = field(default_factory=dict)
+
+    def asks_for(self, about: str) -> None:
+        """Which rollout hooks are asked for now: what they say about another one counts for nothing."""
+        if self.asking != about:
+            for task in self.asked.values():
+                task.cancel()
+            self.asked.clear()
+            self.asking = about
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +94,8 @@ class Driver:
     def forget(self, key: Key) -> None:
         """A Canary is gone."""
         memory = self._known.pop(key, None)
-        for task in memory.asked.values() if memory else ():
-            task.cancel()
+        if memory is not None:
+            memory.asks_for("")
 
     async def look(self, item: Object, commands: Sequence[Command] = ()) -> float | None:
         """Seconds until the next look, None if nothing is to be done until something changes.
@@ -148,6 +156,7 @@ class Driver:
 
     async def _moved(self, case: Case, state: State, share: int | None) -> float | None:
         plan, seen, memory = case.plan, case.seen, case.memory
+        memory.asks_for("" if state.ended else record.about(state))
         if state.ended and state.settled:
             await scale(self._client, seen.autoscalers.get(state.canary), 0)
             return None
@@ -263,8 +272,27 @@ def _ask(case: Case, state: State, call: tuple[str, Hook]) -> None:
     key, hook = call
     asked = case.memory.asked
     if key not in asked:
-        body = message(case.item, case.made, state) | {"hook": hook.name, "when": hook.when}
-        asked[key] = asyncio.create_task(hooks.ask(key, hook, body))
+        asked[key] = asyncio.create_task(hooks.ask(key, hook, _question(case, state, call)))
+
+
+def _question(case: Case, state: State, call: tuple[str, Hook]) -> dict[str, Any]:
+    """What a hook is told. Whoever is asked twice, because who asked has died, knows it by `key` and the revision."""
+    key, hook = call
+    return {
+        "namespace": case.made.metadata.namespace,
+        "canary": case.made.metadata.name,
+        "service": case.made.spec.service,
+        "stableRevision": state.stable,
+        "canaryRevision": state.canary,
+        "phase": str(state.phase),
+        "weight": state.weight,
+        "reason": state.reason,
+        "message": state.message,
+        "key": key,
+        "hook": hook.name,
+        "when": hook.when,
+        "stepWeight": case.plan.steps[state.step + (hook.when == "before")].weight,
+    }
 
 
 def _answer(memory: Memory) -> HookAnswer | None:
@@ -277,22 +305,6 @@ def _remember(memory: Memory, answer: HookAnswer) -> None:
         return answer
 
     memory.asked[answer.key] = asyncio.create_task(again())
-
-
-def message(item: Object, made: Canary, state: State) -> dict[str, Any]:
-    """What hooks and notifications are told."""
-    meta = item["metadata"]
-    return {
-        "namespace": meta["namespace"],
-        "canary": meta["name"],
-        "service": made.spec.service,
-        "stableRevision": state.stable,
-        "canaryRevision": state.canary,
-        "phase": str(state.phase),
-        "weight": state.weight,
-        "reason": state.reason,
-        "message": state.message,
-    }
 
 
 def _told(memory: Memory, state: State) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from string import Template
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -61,6 +62,7 @@ class Prometheus:
 
     def __init__(self, url: str, queries: Queries) -> None:
         self._url, self._queries = url.rstrip("/"), queries
+        self._name = urlsplit(url).netloc.rpartition("@")[2]  # for people: without a password
 
     async def read(self, namespace: str, revisions: Sequence[str]) -> Mapping[str, Counts]:
         """See `Provider`."""
@@ -69,7 +71,7 @@ class Prometheus:
                 found = await asyncio.gather(*(self._counts(session, namespace, r) for r in revisions))
         except (aiohttp.ClientError, TimeoutError) as error:
             said = str(error) or type(error).__name__
-            raise StatisticsError(f"Prometheus at {self._url} does not answer: {said}") from error
+            raise StatisticsError(f"Prometheus at {self._name} does not answer: {said}") from error
         return dict(zip(revisions, found, strict=True))
 
     async def _counts(self, session: aiohttp.ClientSession, namespace: str, revision: str) -> Counts:
@@ -92,7 +94,7 @@ class Prometheus:
             result: list[Any] = json.loads(text)["data"]["result"]
         except (ValueError, KeyError, TypeError) as error:
             raise StatisticsError(
-                f"Prometheus at {self._url} answers something else: {text[:100]!r}"
+                f"Prometheus at {self._name} answers something else: {text[:100]!r}"
             ) from error
         return result
 
