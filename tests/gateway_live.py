@@ -73,10 +73,13 @@ def address() -> Iterator[str]:
 
 
 @contextmanager
-def process(name: str, command: list[Any], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def process(
+    name: str, command: list[Any], folder: Path, environment: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """Runs a program with its output in `folder`; ends it afterwards."""
     with (folder / f"{name}.log").open("wb") as log:
-        started = subprocess.Popen([str(part) for part in command], stdout=log, stderr=log, cwd=folder)
+        words = [str(part) for part in command]
+        started = subprocess.Popen(words, stdout=log, stderr=log, cwd=folder, env=environment)
         try:
             yield started
         finally:
@@ -103,12 +106,16 @@ def answering(url: str, started: subprocess.Popen[bytes], log: Path) -> None:
 
 @dataclass(frozen=True)
 class Plane:
-    """A gateway's control plane and its Envoys: where they listen, and what has to be in the API for knet."""
+    """A gateway's control plane and its Envoys: where they listen, and what has to be in the API for knet.
+
+    `inside` is the name and port by which an ExternalName Service leads to the inner gateway.
+    """
 
     name: str
     host: str
     ports: Ports
     objects: tuple[dict[str, Any], ...]
+    inside: tuple[str, int]
 
 
 async def install(client: Client, name: str) -> None:
@@ -171,9 +178,17 @@ async def namespaces(client: Client, *names: str) -> None:
 
 
 def fronting(
-    namespace: str, name: str, host: str, labels: dict[str, str], **ports: tuple[int, int]
+    namespace: str,
+    name: str,
+    host: str,
+    labels: dict[str, str],
+    selector: dict[str, str] | None = None,
+    **ports: tuple[int, int],
 ) -> list[Any]:
-    """The Service of gateway pods and its slice; `ports`: name → (port of the Service, port of the pods)."""
+    """The Service of gateway pods and its slice; `ports`: name → (port of the Service, port of the pods).
+
+    `labels` are the Service's own, and what it selects pods by unless `selector` is given.
+    """
     meta = {"name": name, "namespace": namespace, "labels": labels}
     entries = [{"name": n, "port": p, "targetPort": t} for n, (p, t) in ports.items()]
     slice_meta = {"name": f"{name}-x", "namespace": namespace, "labels": {core.SERVICE_NAME_LABEL: name}}
@@ -182,7 +197,7 @@ def fronting(
             "apiVersion": "v1",
             "kind": "Service",
             "metadata": meta,
-            "spec": {"ports": entries, "selector": labels},
+            "spec": {"ports": entries, "selector": selector or labels},
         },
         {
             "apiVersion": "discovery.k8s.io/v1",
@@ -203,6 +218,7 @@ class ObjectGateway(ClusterGateway):
     def __init__(self, api: Client, plane: Plane, client: httpx.AsyncClient, ingress_class: str) -> None:
         super().__init__(api, plane.ports, client)
         self.host = plane.host
+        self._inside = plane.inside
         self._class = ingress_class
 
     async def until(self, resource: Resource, name: str, right: Any) -> None:
@@ -224,8 +240,15 @@ class ObjectGateway(ClusterGateway):
         for port in (made.get("spec") or made).get("ports", ()):
             if port["name"] == "h2c":  # upstream's own suite calls this port http2 (its ServicePortNameH2C)
                 made = json.loads(json.dumps(made).replace(b'"h2c"', b'"http2"'))
-        if made.get("spec", {}).get("externalName") == "localhost":  # Contour refuses this name
-            made["spec"] = {**made["spec"], "externalName": self.host}
+        spec = made.get("spec", {})
+        if spec.get("externalName") == "localhost":  # on a real cluster the inner gateway has a name
+            name, port = self._inside
+            made["spec"] = {**spec, "externalName": name, "ports": [{"name": "http", "port": port}]}
+        if spec.get("rules"):
+            made["spec"] = spec = json.copied(spec)
+            for one in (s for r in spec["rules"] for p in r["http"]["paths"] for s in p["splits"]):
+                if one["servicePort"] == self.ports.internal_http:
+                    one["servicePort"] = self._inside[1]
         return made
 
 
@@ -334,4 +357,6 @@ def contour(running: Real, folder: Path, host: str) -> Iterator[Plane]:
             )
             objects += fronting(f"contour-{name}", "envoy", host, {}, http=(80, http), https=(443, https))
         (http, https), (internal, _) = listens["external"], listens["internal"]
-        yield Plane("contour", host, Ports(http, internal, https, 0, 0, 0), tuple(objects))
+        ports = Ports(http, internal, https, 0, 0, 0)
+        # Contour refuses the name localhost, and cannot resolve that of a Service here
+        yield Plane("contour", host, ports, tuple(objects), (host, internal))

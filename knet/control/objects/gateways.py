@@ -199,12 +199,12 @@ class IstioKind:
         return self.backend.ready(made, observed).get(key, Readiness(State.READY))
 
     def targets(self, ingress: IngressTable, front: Front) -> tuple[Target, ...] | None:
-        from knet.backends.istio.targets import probe_targets
+        from knet.backends.istio.targets import more_targets, probe_targets
 
-        asked = probe_targets(ingress, front.settings, front.gateways, front.world)
+        about = ingress, front.settings, front.gateways, front.world
         return tuple(
             found
-            for target in asked
+            for target in (*probe_targets(*about), *more_targets(*about))
             for found in _targets(ingress, ingress.hash, target.pod_ips, target.pod_port, target.url)
         )
 
