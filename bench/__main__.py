@@ -16,6 +16,7 @@ NAMES = {
     "canary": "false rollbacks and detection delay, simulated; knet beside fixed thresholds",
     "coldstart": "starts from zero in knet up by phase; 1,000 requests and 50 services at once (--services=N)",
     "dataplane": "queue-proxy beside a bare Envoy and a direct connection; its limit; its averages",
+    "objects": "a changed split among N KIngresses in the controllers of Istio and Contour, beside a full rebuild",
     "gateway": "knet gateway run on 10,000 files, from nothing to every host answered",
 }
 

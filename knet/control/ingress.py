@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
 
 from knet.backends.api import Readiness, State
 from knet.control.gateway import Gateway
-from knet.control.ingress_status import Balancers, status_of, turned
+from knet.control.ingress_status import Balancers, moment, status_of, turned
 from knet.control.plane import Plane
 from knet.envoy.server import Server
 from knet.envoy.server_waiters import Outcome
@@ -39,6 +38,19 @@ class Kept:
     raw: dict[str, Any]
     typed: KIngress | None
     problem: str = ""
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """Its status as it stands."""
+        found: dict[str, Any] = self.raw.get("status") or {}
+        return found
+
+    @property
+    def ingress_class(self) -> str:
+        """Whose it is; those of others, or of none (""), are left exactly as they are."""
+        notes = self.raw["metadata"].get("annotations") or {}
+        found: str = notes.get(kingress.CLASS_ANNOTATION) or notes.get(kingress.LEGACY_CLASS_ANNOTATION, "")
+        return found
 
 
 def keep_ingress(raw: dict[str, Any]) -> Kept:
@@ -171,19 +183,14 @@ class IngressController:
             return
         generation = int(kept.raw["metadata"].get("generation", 1))
         readiness = self._readiness(key, kept)
-        before = kept.raw.get("status") or {}
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        status = status_of(generation, readiness, self._balancers, before, now)
+        status = status_of(generation, readiness, self._balancers, kept.status, moment())
         await set_status(self._client, resources.INGRESSES, kept.raw, status)
-        told = turned(before, status)
+        told = turned(kept.status, status)
         if told:
             self._events.record(kept.raw, *told)
 
     def _ours(self, kept: Kept) -> bool:
-        """Of our class; those of others, or of none, are left exactly as they are."""
-        notes = kept.raw["metadata"].get("annotations") or {}
-        found = notes.get(kingress.CLASS_ANNOTATION) or notes.get(kingress.LEGACY_CLASS_ANNOTATION, "")
-        return bool(found == self.gateway.plane.backend.ingress_class)
+        return kept.ingress_class == self.gateway.plane.backend.ingress_class
 
     def _readiness(self, key: Key, kept: Kept) -> Readiness:
         if kept.typed is None:

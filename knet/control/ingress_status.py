@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from knet.backends.api import Readiness, State
@@ -39,6 +40,11 @@ def status_of(
         "privateLoadBalancer": {"ingress": [{"domainInternal": balancers.private}]},
         "publicLoadBalancer": {"ingress": [{"domainInternal": balancers.public}]},
     }
+
+
+def moment() -> str:
+    """The time, as conditions have it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def failed_of(reason: str, before: Mapping[str, Any], now: str) -> dict[str, Any]:
