@@ -23,28 +23,39 @@ class Sandbox:
 
 
 def status_of(
-    pod: Object, seen: Sights, sandbox: Sandbox | None, now: float, backoff: Backoff
+    pod: Object,
+    seen: Sights,
+    sandbox: Sandbox | None,
+    now: float,
+    backoff: Backoff,
+    *,
+    said: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The whole `status`. What the last one said is kept where it still holds (times of conditions)."""
-    old = pod.get("status") or {}
-    said = {
+    """The whole `status`. What the last one said is kept where it still holds (times of conditions).
+
+    `said` is what was last written, if anything was: `pod` may be older than that. Two writes with times of
+    their own would else each be answered by the other's when it is read back, for ever.
+    """
+    old = said or pod.get("status") or {}
+    shown = {
         c.name: _container_status(pod, c, seen.get(c.name) or Seen(), now, backoff) for c in containers(pod)
     }
     made: dict[str, Any] = {
         "phase": phase(pod, seen),
-        "conditions": _conditions(pod, seen, sandbox, now),
+        "conditions": _conditions(pod, seen, sandbox, now, old),
         "startTime": old.get("startTime") or stamp(now),
         "qosClass": old.get("qosClass") or qos(pod),
-        "containerStatuses": [said[c.name] for c in containers(pod) if c.role is Role.MAIN],
+        "containerStatuses": [shown[c.name] for c in containers(pod) if c.role is Role.MAIN],
     }
-    if early := [said[c.name] for c in containers(pod) if c.role is not Role.MAIN]:
+    if early := [shown[c.name] for c in containers(pod) if c.role is not Role.MAIN]:
         made["initContainerStatuses"] = early
     if sandbox is not None:
         made |= {"hostIP": sandbox.host_ip, "hostIPs": [{"ip": sandbox.host_ip}]}
         made |= {"podIP": sandbox.ip, "podIPs": [{"ip": sandbox.ip}]}
     elif kept := {k: old[k] for k in ("hostIP", "hostIPs", "podIP", "podIPs") if k in old}:
         made |= kept
-    foreign = {"observedGeneration": pod["metadata"].get("generation")} if "observedGeneration" in old else {}
+    seen_by_others = "observedGeneration" in (pod.get("status") or {})
+    foreign = {"observedGeneration": pod["metadata"].get("generation")} if seen_by_others else {}
     return made | {k: v for k, v in foreign.items() if v is not None}
 
 
@@ -71,7 +82,9 @@ def qos(pod: Object) -> str:
     return "Guaranteed" if exact else "Burstable"
 
 
-def _conditions(pod: Object, seen: Sights, sandbox: Sandbox | None, now: float) -> list[dict[str, Any]]:
+def _conditions(
+    pod: Object, seen: Sights, sandbox: Sandbox | None, now: float, said: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     done = outcome(pod, seen)
     begun = initialized(pod, seen) or done == "Succeeded"
     unready = [
@@ -94,8 +107,8 @@ def _conditions(pod: Object, seen: Sights, sandbox: Sandbox | None, now: float) 
         ("PodScheduled", True, ("", "")),
     ]
     ours = {row[0] for row in rows}
-    old = {c["type"]: c for c in (pod.get("status") or {}).get("conditions") or ()}
-    kept = [c for kind, c in old.items() if kind not in ours]
+    old = {c["type"]: c for c in said.get("conditions") or ()}
+    kept = [c for c in (pod.get("status") or {}).get("conditions") or () if c["type"] not in ours]
     return [_condition(old.get(kind), kind, holds, why, now) for kind, holds, why in rows] + kept
 
 

@@ -239,7 +239,8 @@ class Worker:
         if self.gone:
             return
         await self._bind()
-        made = status_of(self.pod, self._seen, self._sandbox, self._kit.clock(), self._kit.backoff)
+        kit = self._kit
+        made = status_of(self.pod, self._seen, self._sandbox, kit.clock(), kit.backoff, said=self._said)
         if made == self._said or (self._said is None and made == self.pod.get("status")):
             return
         vanished = dict.fromkeys(set(self._said or ()) - set(made))

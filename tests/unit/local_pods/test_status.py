@@ -133,3 +133,13 @@ def test_a_new_runtime_reads_what_was():
     assert (read["a"].ended.code, read["a"].restarts, read["a"].running) == (137, 4, False)
     assert (read["b"].ended.code, read["b"].restarts) == (2, 1)
     assert recovered(pod(), 0.0) == {}
+
+
+def test_times_stay_when_the_pod_is_read_back_older_than_it_was_written():
+    """Two reports before the first is seen again must not take turns for ever (each with times of its own)."""
+    of = pod()
+    first = status_of(of, {}, None, 1.0, B)
+    second = status_of(of, {}, None, 2.0, B, said=first)
+    assert second == first
+    seen_again = {**of, "status": {**first, "startTime": "1970-01-01T00:00:00Z"}}
+    assert status_of(seen_again, {}, None, 3.0, B, said=second) == second
