@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import yaml
 
 from knet.backends.contour import backend
+from knet.backends.contour.placement import place
 from knet.backends.contour.settings import Settings
 from knet.model import core
 from knet.routing.build import build
@@ -41,6 +43,15 @@ def load(case: str, variant: str) -> tuple[World, RoutingTable, Settings, dict[K
     upstream = golden_output(f"{outputs}/{case}.json")["ingresses"]
     answers = {tuple(i["ingress"].split("/")): i for i in upstream if "skipped" not in i}
     return made, build(made, backend.ingress_class), settings, answers
+
+
+def unsettled(table: RoutingTable, settings: Any, key: Key) -> set[str]:
+    """Hosts on which net-contour never settles (docs/deviations.md): the fqdns of a KIngress that two rules have in one class, be it as shorter forms."""
+    rules: dict[tuple[str, str], set[int]] = {}
+    for row in table.ingresses[key].rows:
+        for wanted in place(replace(table.ingresses[key], rows=(row,)), settings):
+            rules.setdefault(wanted, set()).add(row.rule)
+    return {fqdn for (_, fqdn), found in rules.items() if len(found) > 1}
 
 
 def slices(text: str) -> str:

@@ -42,6 +42,7 @@ from knet.model import core, kingress
 from knet.text import json
 from live import free_ports
 from real import Real
+from support import ROOT
 
 BUILT = Path(__file__).parent.parent / ".tools" / "gateways"
 
@@ -116,6 +117,24 @@ class Plane:
     ports: Ports
     objects: tuple[dict[str, Any], ...]
     inside: tuple[str, int]
+
+
+def definition(resource: Resource) -> dict[str, Any]:
+    """The definition of a gateway's kind, with the schema that its project publishes."""
+    schema = json.loads((ROOT / "tests" / "schemas" / f"{resource.kind}.json").read_bytes())
+    version = {
+        "name": resource.version,
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": schema},
+    }
+    names = {"plural": resource.plural, "singular": resource.kind.lower(), "kind": resource.kind}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{resource.plural}.{resource.group}"},
+        "spec": {"group": resource.group, "scope": "Namespaced", "names": names, "versions": [version]},
+    }
 
 
 async def install(client: Client, name: str) -> None:

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from embedded import embedded
-from gateway_live import fronting, namespaces, until, until_idle, until_none
+from gateway_live import definition, fronting, namespaces, until, until_idle, until_none
 from knet.control.definitions import definitions
 from knet.control.objects.controller import ObjectController
 from knet.control.objects.gateways import IstioKind
@@ -21,29 +21,11 @@ from knet.kube.resources import (
     SERVICES,
     VIRTUAL_SERVICES,
 )
-from knet.text import json
 from objects import ingress, path, rule, secret, split, tls
-from support import CLASSES, ROOT
+from support import CLASSES
 
 HOST = "name.example.com"
 SELECTOR = {"istio": "ingressgateway"}
-
-
-def definition(resource):
-    schema = json.loads((ROOT / "tests" / "schemas" / f"{resource.kind}.json").read_bytes())
-    version = {
-        "name": resource.version,
-        "served": True,
-        "storage": True,
-        "schema": {"openAPIV3Schema": schema},
-    }
-    names = {"plural": resource.plural, "singular": resource.kind.lower(), "kind": resource.kind}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{resource.plural}.{resource.group}"},
-        "spec": {"group": resource.group, "scope": "Namespaced", "names": names, "versions": [version]},
-    }
 
 
 def shared(name, number):
@@ -184,6 +166,45 @@ async def test_what_cannot_be_rendered_says_so_and_keeps_nobody_waiting():
         conditions = {c["type"]: c for c in failed["status"]["conditions"]}
         assert conditions["Ready"]["status"] == "False"
         assert 'secret "nowhere" not found' in conditions["Ready"]["message"]
+
+
+async def test_what_a_plugin_made_is_taken_over_without_a_change():
+    """As net-istio leaves it: nobody's fields are known to server-side apply. No gateway sees a difference."""
+    async with running() as (api, pod), asyncio.timeout(30):
+        pod.open = True
+        await api.apply(INGRESSES, wanted(), manager="test")
+        async with controlled(api) as controller:
+            await until(api, INGRESSES, "app", "default", ready)
+            await until_idle(controller)
+        made = await api.get(VIRTUAL_SERVICES, "app-ingress", "default")
+        await api.delete(VIRTUAL_SERVICES, "app-ingress", "default")
+        theirs = {k: made["metadata"][k] for k in KEPT}
+        await api.create(VIRTUAL_SERVICES, {"metadata": theirs, "spec": made["spec"]})
+        before = await api.get(VIRTUAL_SERVICES, "app-ingress", "default")
+        seen = []
+        async with controlled(api) as controller:
+            events = api.watch(
+                VIRTUAL_SERVICES, "default", resource_version=before["metadata"]["resourceVersion"]
+            )
+            async for event in events:
+                seen.append(event)
+                if managers(event.object) == {"knet"}:
+                    break
+            await until_idle(controller)
+            assert controller.writes == 2  # who owns what, and the apply that finds nothing to change
+        assert {e.type for e in seen} == {"MODIFIED"}
+        for event in seen:
+            assert event.object["spec"] == before["spec"]
+            assert all(
+                event.object["metadata"][k] == before["metadata"][k] for k in (*KEPT, "uid", "generation")
+            )
+
+
+KEPT = ("name", "namespace", "labels", "annotations", "ownerReferences")
+
+
+def managers(item):
+    return {m["manager"] for m in item["metadata"]["managedFields"]}
 
 
 @pytest.mark.parametrize("cls", ["kourier", "contour"])

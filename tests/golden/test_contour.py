@@ -6,26 +6,15 @@ Left out: hosts that stand in two rules of one class, on which net-contour never
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from contour_reference import CASES, load
+from contour_reference import CASES, load, unsettled
 from knet.backends.api import Rendered
 from knet.backends.contour import backend
-from knet.backends.contour.placement import place
-from knet.routing.table import Key, RoutingTable
+from knet.routing.table import Key
 from support import needs_golden
-
-
-def unsettled(table: RoutingTable, settings: Any, key: Key) -> set[str]:
-    """The fqdns of a KIngress that two rules have in one class, be it as shorter forms."""
-    rules: dict[tuple[str, str], set[int]] = {}
-    for row in table.ingresses[key].rows:
-        for wanted in place(replace(table.ingresses[key], rows=(row,)), settings):
-            rules.setdefault(wanted, set()).add(row.rule)
-    return {fqdn for (_, fqdn), found in rules.items() if len(found) > 1}
 
 
 @needs_golden

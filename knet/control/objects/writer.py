@@ -12,6 +12,7 @@ from knet.control.objects.known import Known
 from knet.control.objects.plane import ObjectPlane
 from knet.control.objects.seen import Object, Ref, ref_of, seen_of
 from knet.kube import resources
+from knet.kube.adopt import adopt
 from knet.kube.apply import set_status
 from knet.kube.client import Client
 from knet.kube.errors import ApiError, NotFound
@@ -49,9 +50,19 @@ class Writer:
             await asyncio.gather(*(self._write(resource, objects[ref], wanted[ref]) for ref in refs))
 
     async def _write(self, resource: resources.Resource, body: Object, digest: bytes) -> None:
+        if self._of_a_plugin(ref_of(body)):
+            self.count += await adopt(self._client, resource, body)
         made = {**await self._client.apply(resource, body), "kind": resource.kind}
         self.count += 1
         self._known.written(ref_of(body), digest, seen_of(made, self._kind.rest(made)))
+
+    def _of_a_plugin(self, ref: Ref) -> bool:
+        """Whether an object of ours was made by somebody who served these KIngresses before, as net-istio does."""
+        seen = self._known.seen.get(ref)
+        if seen is None or seen.ours:
+            return False
+        # copies of Secrets stand in another namespace, where no KIngress can own them
+        return seen.parent in self._plane.users.get(ref, ()) if seen.parent else ref[0] == "Secret"
 
     async def make(self, child: KIngress) -> None:
         """Writes a KIngress of the controller's own."""
