@@ -22,13 +22,14 @@ class Load:
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
     slowest: float = 0.0
+    address: str = "127.0.0.1"
 
     async def one(self, session: aiohttp.ClientSession) -> str:
         """One request; the version that answered."""
         begun = time.monotonic()
         try:
             async with session.get(
-                f"http://127.0.0.1:{self.port}/", headers={"host": self.host, **self.headers}
+                f"http://{self.address}:{self.port}/", headers={"host": self.host, **self.headers}
             ) as got:
                 body = await got.text()
                 version = got.headers.get("x-version", "")

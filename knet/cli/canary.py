@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 import re
 from pathlib import Path
@@ -212,30 +211,14 @@ def set_command(service: str, percent: int, **given: Any) -> None:
 
 
 def _tell(service: str, verb: Any, weight: int, given: dict[str, Any]) -> None:
-    """Has a command obeyed: the state is written, and what follows from it."""
-    from knet.control.canary.driver import Driver
-    from knet.kube.errors import Conflict
-    from knet.rollout import state
+    """Has a command obeyed, and says what became of it."""
+    from knet.cli.canary_tell import tell
     from knet.rollout.commands import Command, Refused
 
     place = where(given)
-
-    async def work(client: Any) -> tuple[Any, Any]:
-        for last in (False,) * 9 + (True,):  # the controller writes too
-            item = await canary_cluster.canary_of(client, service, place.namespace)
-            before = state.load(item.get("status") or {})
-            try:
-                await Driver(client).look(item, [Command(verb, weight, getpass.getuser())])
-            except Conflict:
-                if last:
-                    raise
-                await asyncio.sleep(0.05)
-                continue
-            return before, state.load(item.get("status") or {})
-        raise AssertionError
-
+    command = Command(verb, weight, getpass.getuser())
     try:
-        before, after = place.run(work)
+        before, after = place.run(lambda client: tell(client, service, place.namespace, command))
     except Refused as error:
         raise KnetError(checks.CANARY_REFUSED(error.message, hint=error.hint)) from error
     was = f" (was {before.weight} %)" if before and before.weight != after.weight else ""

@@ -122,14 +122,16 @@ def _errors(samples: Sequence[Sample], start: float, end: float) -> str:
 
 
 def _latency(samples: Sequence[Sample], start: float, end: float, what: str) -> str:
-    """A percentile of each window, with its interval."""
+    """A percentile of each window, with its interval; a gap where a window had none: Envoy tells latencies later than
+    requests.
+    """
     found = []
     for name, colour in (("stable", STABLE), ("canary", CANARY)):
         sides: list[tuple[float, Side]] = [(s.time, getattr(s, name)) for s in samples]
         points = [
             (t, getattr(s, what), getattr(s, f"{what}_low"), getattr(s, f"{what}_high"))
             for t, s in sides
-            if s.requests
+            if getattr(s, f"{what}_high")
         ]
         found.append((colour, points))
     tops = [high for _, points in found for *_, high in points]

@@ -6,12 +6,15 @@ import asyncio
 import sys
 
 import pytest
+import yaml
 
 from canary_live import Stage
 from embedded import embedded
+from knet.control.canary.loop import Canaries
 from knet.control.definitions import definitions
 from knet.kube import resources
 from knet.local.admission import Admission
+from serving_live import Watching
 
 ONE, TWO = "hello-00001", "hello-00002"
 pytestmark = pytest.mark.slow
@@ -25,7 +28,8 @@ class Cli:
 
     async def __call__(self, name: str, *arguments: str) -> tuple[int, str]:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "knet", "canary", name, "--kubeconfig", str(self.kubeconfig), *arguments),
+            *(sys.executable, "-m", "knet", "canary", name, *arguments),
+            *(() if name == "crd" else ("--kubeconfig", str(self.kubeconfig))),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
@@ -117,3 +121,34 @@ async def test_what_cannot_be_done_is_said_with_the_mend(both):
     assert (status, "rolls out every new revision by itself" in said) == (2, True)
     status, said = await knet("abort", "hello")
     assert (status, "no rollout runs yet" in said) == (2, True)
+
+
+async def test_without_the_kind_nothing_is_touched_and_the_mend_is_said():
+    async with embedded() as api, api.client() as client:
+        for other in definitions():
+            if other["metadata"]["name"] != "canaries.knet.dev":
+                await client.apply(resources.CUSTOM_RESOURCE_DEFINITIONS, other)
+        stage, knet = Stage(client), Cli(api.kubeconfig)
+        await stage.service("one")
+        before = await stage.found(resources.KSERVICES)
+        for command in (("start", "hello", "--image", "two"), ("status", "hello"), ("abort", "hello")):
+            status, said = await knet(*command)
+            assert status == 2
+            assert "the cluster has no kind Canary (knet canary crd | kubectl apply -f -)" in said
+        assert await stage.found(resources.KSERVICES) == before
+        controller = asyncio.create_task(Canaries(client).run())  # it waits for the kind, as for its objects
+        status, said = await knet("crd")
+        assert status == 0
+        (printed,) = yaml.safe_load_all(said)
+        await client.apply(resources.CUSTOM_RESOURCE_DEFINITIONS, printed)
+        status, said = await knet("start", "hello", "--image", "two", "--steps", "10", "--no-analysis")
+        assert status == 0, said
+        watching = Watching(client, 60)
+        await stage.serve()
+        await watching.until(
+            resources.CANARIES, "hello", lambda i: (i.get("status") or {}).get("weight") == 10
+        )
+        controller.cancel()
+        assert isinstance(
+            (await asyncio.gather(controller, return_exceptions=True))[0], asyncio.CancelledError
+        )

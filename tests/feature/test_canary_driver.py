@@ -8,6 +8,9 @@ import pytest
 from aiohttp import web
 
 from canary_live import stage
+from knet.cli.canary_tell import tell
+from knet.control.canary import driver
+from knet.control.canary.objects import write_block
 from knet.kube import resources
 from knet.kube.errors import ApiError, Conflict
 from knet.rollout.commands import Command, Refused
@@ -141,6 +144,26 @@ async def test_aborted_at_every_step(live, weight):
     assert (state.reason, state.message) == ("Aborted", f"aborted by ann at {max(weight, 10)} %")
     await live.turn()
     assert await live.shares() == {ONE: 100}
+
+
+async def test_a_command_that_was_obeyed_is_not_refused_because_a_write_after_it_came_late(live, monkeypatch):
+    """The state says Aborted; the traffic is written by somebody else in between, so that the look begins anew."""
+    await begun(live)
+    late = ["once"]
+
+    async def write(*given):
+        if late:
+            late.clear()
+            raise Conflict(409, "Conflict", "the object has been modified")
+        return await write_block(*given)
+
+    monkeypatch.setattr(driver, "write_block", write)
+    before, after = await tell(live.client, "hello", "default", Command("abort", who="ann"))
+    assert (before.weight, after.reason) == (10, "Aborted")
+    assert not late
+    assert await live.shares() == {ONE: 100}
+    with pytest.raises(Refused, match="has ended"):
+        await tell(live.client, "hello", "default", Command("abort"))
 
 
 @pytest.mark.parametrize("die_every", [1, 2, 3])

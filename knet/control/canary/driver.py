@@ -109,8 +109,8 @@ class Driver:
         state = _state(item, memory)
         names = (state.stable, state.canary) if state else ()
         seen = await read(self._client, item["metadata"]["namespace"], made.spec.service, names)
-        if not seen.settled and (state is None or state.ended):
-            return TICK
+        if not (seen.settled or commands) and (state is None or state.ended):
+            return TICK  # what the newest revision is, is not known yet
         case = Case(item, made, plan, seen, memory)
         started, wait = await self._started(case, state)
         if started is None or wait is not None:
