@@ -5,7 +5,7 @@ that says at once that a proxy is valid, and the gateway a server that answers e
 N KIngresses with their objects are there and ready when it starts. A step changes one split and lasts until the
 KIngress says Ready of it; a full rebuild is what a change of a ConfigMap costs, which writes nothing.
 
-    python -m bench.objects [N...]        (100 1000 10000)
+    python -m bench.objects [GATEWAY...] [N...]        (contour istio 100 1000 10000)
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import gc
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any, cast
 
 from bench import synthetic
@@ -234,12 +234,12 @@ async def measured(gateway: str, count: int) -> list[float]:
     return [started, statistics.median(walls), walls[int(len(walls) * 0.99)], cpu, writes, min(fulls)]
 
 
-async def run(counts: tuple[int, ...]) -> None:
+async def run(gateways: Iterable[str] = KINDS, counts: Iterable[int] = COUNTS) -> None:
     print(
         "| gateway | KIngresses | start s | step p50 ms | p99 ms | CPU ms | writes | full rebuild CPU ms | ratio |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
-    for gateway in KINDS:
+    for gateway in gateways:
         for count in counts:
             start, p50, p99, cpu, writes, full = await measured(gateway, count)
             print(
@@ -251,9 +251,11 @@ async def run(counts: tuple[int, ...]) -> None:
 
 def main() -> None:
     with runner() as running:
-        running.run(run(COUNTS))
+        running.run(run())
 
 
 if __name__ == "__main__":
+    numbers = [int(word) for word in sys.argv[1:] if word.isdigit()]
+    names = [word for word in sys.argv[1:] if not word.isdigit()]
     with runner() as running:
-        running.run(run(tuple(map(int, sys.argv[1:])) or COUNTS))
+        running.run(run(names or KINDS, numbers or COUNTS))

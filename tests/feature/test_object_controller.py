@@ -132,6 +132,32 @@ async def test_a_change_costs_what_changed_and_strangers_are_put_right():
         await until(api, VIRTUAL_SERVICES, "app-ingress", "default", lambda i: i["spec"] == good["spec"])
 
 
+async def test_traffic_moves_to_a_new_service_when_the_pods_have_its_endpoints():
+    async with running() as (api, pod), controlled(api) as controller, asyncio.timeout(30):
+        pod.open = True
+        await api.apply(INGRESSES, wanted(), manager="test")
+        await until(api, INGRESSES, "app", "default", ready)
+        await until_idle(controller)
+        before = await api.get(VIRTUAL_SERVICES, "app-ingress", "default")
+        pod.open = False
+        pod.asked.clear()
+        changed = wanted()
+        changed["spec"]["rules"][0]["http"]["paths"][0]["splits"][1]["serviceName"] = "c"
+        await api.apply(INGRESSES, changed, manager="test")
+        child = await until(api, INGRESSES, "app--ep", "default", lambda i: i.get("status"))
+        await pod.asked.wait()
+        assert [r["hosts"][0].split(".")[0] for r in child["spec"]["rules"]] == ["a", "b", "c"]
+        assert await api.get(VIRTUAL_SERVICES, "app-ingress", "default") == before
+        pod.open = True
+        await until(api, INGRESSES, "app", "default", ready)
+        after = await api.get(VIRTUAL_SERVICES, "app-ingress", "default")
+        assert {d["destination"]["host"][0] for d in after["spec"]["http"][0]["route"]} == {"a", "c"}
+        await until_idle(controller)
+        assert [i["metadata"]["name"] for i in (await api.list(INGRESSES)).items] == ["app"]
+        left = await api.list(VIRTUAL_SERVICES, "default")
+        assert [i["metadata"]["name"] for i in left.items] == ["app-ingress"]
+
+
 async def test_certificates_are_copied_and_all_goes_with_the_kingress():
     async with running() as (api, pod), controlled(api) as controller, asyncio.timeout(30):
         pod.open = True

@@ -7,43 +7,19 @@ deletes it. facts/translation.md part 1, contour 10; part 2, Contour.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from knet.backends.contour.httpproxies import (
-    CLASS_KEY,
-    PREFIX,
-    owner_reference,
-)
+from knet.backends.contour.httpproxies import CLASS_KEY, PREFIX
 from knet.backends.contour.placement import visibility_of
 from knet.backends.contour.settings import Settings
-from knet.model.kingress import (
-    EXTERNAL,
-    HTTPIngressPath,
-    HTTPIngressRuleValue,
-    IngressBackendSplit,
-    IngressRule,
-    IngressSpec,
-    IngressTLS,
-    KIngress,
-)
-from knet.model.meta import ObjectMeta, OwnerReference
-from knet.model.names import child_name
+from knet.backends.loading import Loaded, child_of, rules_of
+from knet.model.kingress import EXTERNAL, IngressSpec, IngressTLS, KIngress
 from knet.routing.passes.rows import REDIRECTED
 from knet.routing.passes.tls import select
 from knet.routing.table import IngressTable, Visibility
 
 PROBE_ANNOTATION = f"{PREFIX}/endpointsProbe"
-
-
-@dataclass(slots=True)
-class _Probed:
-    """A Service as it was first seen, and every visibility it is used under."""
-
-    port: int | str
-    rewrite_host: str = ""
-    under_path: bool = False
-    visibilities: set[str] = field(default_factory=set)
+_DOMAIN = "net-contour.invalid"
 
 
 def endpoint_probe(
@@ -54,50 +30,32 @@ def endpoint_probe(
     Services first seen under a path have none. `serving`: HTTPProxies of older generations as observed;
     the Services of valid ones are probed too, so that they stay loaded until traffic has moved.
     """
-    origin = ingress.origin
     probed = _services(ingress)
     _add_serving(probed, serving, settings)
-    rules = tuple(
-        _rule(ingress, name, visibility, found)
-        for name, found in sorted(probed.items())
-        if not found.under_path
-        for visibility in sorted(found.visibilities)
-    )
+    rules = rules_of(ingress, {n: p for n, p in probed.items() if not p.under_path}, _DOMAIN)
     hosts = tuple(host for rule in rules for host in rule.hosts)
     tls = _tls(ingress, hosts)
     redirected = ingress.http_option == REDIRECTED and bool(tls or settings.default_secret)
-    return KIngress(
-        metadata=ObjectMeta(
-            name=child_name(f"{origin.name}--", "ep"),
-            namespace=origin.namespace,
-            labels=dict(origin.labels),
-            annotations={**origin.annotations, PROBE_ANNOTATION: "true"},
-            owner_references=(OwnerReference.model_validate(owner_reference(origin.name, origin.uid)),),
-        ),
-        spec=IngressSpec(
-            rules=rules,
-            tls=tls if redirected else (),
-            http_option=REDIRECTED if redirected else "Enabled",
-        ),
+    spec = IngressSpec(
+        rules=rules, tls=tls if redirected else (), http_option=REDIRECTED if redirected else "Enabled"
     )
+    return child_of(ingress, spec, (PROBE_ANNOTATION,))
 
 
-def _services(ingress: IngressTable) -> dict[str, _Probed]:
-    probed: dict[str, _Probed] = {}
+def _services(ingress: IngressTable) -> dict[str, Loaded]:
+    probed: dict[str, Loaded] = {}
     for row in ingress.rows:
         for route in row.routes:
             for split in () if route.probe else route.splits:
                 where = split.destination
                 found = probed.setdefault(
-                    where.service, _Probed(where.port, route.host_rewrite, bool(route.match.path))
+                    where.service, Loaded(where.port, route.host_rewrite, bool(route.match.path))
                 )
                 found.visibilities.add(visibility_of(row))
     return probed
 
 
-def _add_serving(
-    probed: dict[str, _Probed], serving: Iterable[Mapping[str, Any]], settings: Settings
-) -> None:
+def _add_serving(probed: dict[str, Loaded], serving: Iterable[Mapping[str, Any]], settings: Settings) -> None:
     visibility_by_class = {g.class_name: v for v, g in settings.gateways.items()}
     for proxy in serving:
         if proxy.get("status", {}).get("currentStatus") != "valid":
@@ -105,20 +63,8 @@ def _add_serving(
         visibility = visibility_by_class.get(proxy["metadata"].get("labels", {}).get(CLASS_KEY, ""), "")
         for route in proxy["spec"].get("routes", ()):
             for service in route.get("services", ()):
-                found = probed.setdefault(service["name"], _Probed(service["port"]))
+                found = probed.setdefault(service["name"], Loaded(service["port"]))
                 found.visibilities.add(visibility)
-
-
-def _rule(ingress: IngressTable, service: str, visibility: str, found: _Probed) -> IngressRule:
-    origin = ingress.origin
-    split = IngressBackendSplit(
-        service_namespace=origin.namespace, service_name=service, service_port=found.port, percent=100
-    )
-    path = HTTPIngressPath(rewrite_host=found.rewrite_host, splits=(split,))
-    host = f"{service}.gen-{origin.generation}.{origin.name}.{origin.namespace}.net-contour.invalid"
-    return IngressRule.model_validate(
-        {"hosts": (host,), "visibility": visibility, "http": HTTPIngressRuleValue(paths=(path,))}
-    )
 
 
 def _tls(ingress: IngressTable, hosts: tuple[str, ...]) -> tuple[IngressTLS, ...]:

@@ -10,6 +10,7 @@ import asyncio
 from typing import Any
 
 from knet.backends.api import Readiness, State
+from knet.backends.loading import child_key
 from knet.control.ingress import Kept
 from knet.control.ingress_status import failed_of, moment, timed, was_ready
 from knet.control.objects.follower import Follower
@@ -112,8 +113,8 @@ class ObjectController:
     async def _program(self, key: Key, kept: Kept, ingress: IngressTable) -> tuple[Readiness, str]:
         """Brings a KIngress's objects into the API, and says how far it is."""
         plane, known, front = self._follower.plane, self._follower.known, self._follower.front
-        step = self.kind.step(ingress, front, known.children(key))
-        if step.child is not None and not await self._child(step.child):
+        child = self.kind.step(ingress, front, known.children(key))
+        if child is not None and not await self._child(child):
             return Readiness(State.WAITING), "endpoints"
         await self._writer.apply(key)
         there = {ref: known.seen[ref] for ref in plane.wanted.get(key, {}) if ref in known.seen}
@@ -138,12 +139,13 @@ class ObjectController:
         return was_ready(kept.typed.metadata.generation, kept.status)
 
     async def _end_child(self, key: Key, kept: Kept) -> None:
-        from knet.backends.contour.endpoint_probe import PROBE_ANNOTATION
-        from knet.model.names import child_name
-
-        child = self._follower.ingresses.get((key[0], child_name(f"{key[1]}--", "ep")))
+        child = self._follower.ingresses.get(child_key(key))
         owner: Any = kept.raw["metadata"].get("uid")
-        if child is None or child.typed is None or PROBE_ANNOTATION not in child.typed.metadata.annotations:
+        if (
+            child is None
+            or child.typed is None
+            or self.kind.child_mark not in child.typed.metadata.annotations
+        ):
             return
         if owner in {o.uid for o in child.typed.metadata.owner_references}:
             uid = child.raw["metadata"].get("uid")

@@ -20,14 +20,6 @@ from knet.routing.world import World
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """What is to be done about a KIngress: a child to have beside it first, and whether its own objects may go in."""
-
-    child: KIngress | None = None
-    go: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class Front:
     """What is known of the gateways themselves: settings, their Services in a World, and Istio's shared Gateways."""
 
@@ -39,12 +31,13 @@ class Front:
 class Kind(Protocol):
     """One kind of gateway.
 
-    `writes` are the resources of its objects, in the order in which they go in; `secrets`: whether it copies Secrets.
+    `writes` are the resources of its objects, in the order in which they go in;
+    `child_mark` is the annotation that a child KIngress of its has.
     """
 
     backend: Backend
     writes: tuple[Resource, ...]
-    secrets: bool
+    child_mark: str
 
     def rest(self, item: Object) -> Mapping[str, Any]:
         """What of an object has to be kept besides its digest."""
@@ -58,8 +51,8 @@ class Kind(Protocol):
         """What of the settings changes how objects look."""
         ...
 
-    def step(self, ingress: IngressTable, front: Front, children: Mapping[Ref, Seen]) -> Step:
-        """What comes first. `children` are the objects that the KIngress controls in the API."""
+    def step(self, ingress: IngressTable, front: Front, children: Mapping[Ref, Seen]) -> KIngress | None:
+        """A child that has to be ready first, if any. `children` are the objects that the KIngress controls now."""
         ...
 
     def accepted(self, key: Key, made: Rendered, found: Mapping[Ref, Seen]) -> Readiness:
@@ -82,11 +75,12 @@ class ContourKind:
 
     def __init__(self) -> None:
         from knet.backends.contour import backend
+        from knet.backends.contour.endpoint_probe import PROBE_ANNOTATION
         from knet.kube.resources import HTTP_PROXIES
 
         self.backend: Backend = backend
         self.writes: tuple[Resource, ...] = (HTTP_PROXIES,)
-        self.secrets = False
+        self.child_mark = PROBE_ANNOTATION
 
     def rest(self, item: Object) -> Mapping[str, Any]:
         meta, status = item["metadata"], item.get("status") or {}
@@ -121,18 +115,18 @@ class ContourKind:
             settings.internal_tls,
         )
 
-    def step(self, ingress: IngressTable, front: Front, children: Mapping[Ref, Seen]) -> Step:
-        from knet.backends.contour.endpoint_probe import PROBE_ANNOTATION, endpoint_probe
+    def step(self, ingress: IngressTable, front: Front, children: Mapping[Ref, Seen]) -> KIngress | None:
+        from knet.backends.contour.endpoint_probe import endpoint_probe
         from knet.backends.contour.httpproxies import GENERATION_LABEL
 
-        if PROBE_ANNOTATION in ingress.origin.annotations:
-            return Step()
+        if self.child_mark in ingress.origin.annotations:
+            return None
         mine = [seen.rest for ref, seen in sorted(children.items()) if ref[0] == "HTTPProxy"]
         generation = str(ingress.origin.generation)
         if any(rest["metadata"]["labels"].get(GENERATION_LABEL) == generation for rest in mine):
-            return Step()
+            return None
         child = endpoint_probe(ingress, front.settings, mine)
-        return Step(child, go=False) if child.spec.rules else Step()
+        return child if child.spec.rules else None
 
     def accepted(self, key: Key, made: Rendered, found: Mapping[Ref, Seen]) -> Readiness:
         observed = {f"{ref[1]}/{ref[2]}": seen.rest for ref, seen in found.items()}
@@ -161,18 +155,23 @@ class ContourKind:
 
 
 class IstioKind:
-    """Istio: Gateways, Secret copies and VirtualServices. Istio says nothing: probes do."""
+    """Istio: Gateways, Secret copies and VirtualServices. Istio says nothing: probes do. New endpoints come first."""
 
     def __init__(self) -> None:
         from knet.backends.istio import backend
+        from knet.backends.istio.loading import MARK
         from knet.kube.resources import GATEWAYS, SECRETS, VIRTUAL_SERVICES
 
         self.backend: Backend = backend
         self.writes: tuple[Resource, ...] = (SECRETS, GATEWAYS, VIRTUAL_SERVICES)
-        self.secrets = True
+        self.child_mark = MARK
 
     def rest(self, item: Object) -> Mapping[str, Any]:
-        """The specs of shared Gateways: probes go where their servers are."""
+        """Where VirtualServices lead, and the specs of shared Gateways: probes go where their servers are."""
+        if item["kind"] == "VirtualService":
+            from knet.backends.istio.loading import destinations
+
+            return {"to": destinations(item.get("spec") or {})}
         if item["kind"] != "Gateway" or item["metadata"].get("ownerReferences"):
             return {}
         return {"spec": item.get("spec") or {}}
@@ -187,8 +186,17 @@ class IstioKind:
     def rendering(self, settings: Any) -> Any:
         return settings
 
-    def step(self, *_: Any) -> Step:
-        return Step()
+    def step(
+        self,
+        ingress: IngressTable,
+        front: Front,  # noqa: ARG002 - the contract's
+        children: Mapping[Ref, Seen],
+    ) -> KIngress | None:
+        from knet.backends.istio.loading import loading
+
+        if self.child_mark in ingress.origin.annotations:
+            return None
+        return loading(ingress, [to for seen in children.values() for to in seen.rest.get("to", ())])
 
     def accepted(self, key: Key, made: Rendered, found: Mapping[Ref, Seen]) -> Readiness:
         observed = {
