@@ -206,8 +206,9 @@ async def eventually(test: Callable[[], Any]) -> None:
 class Command:
     """`knet activator run` as a process, on the API of a `Live`, with ports and a directory of its own."""
 
-    def __init__(self, live: Live, directory: Path) -> None:
+    def __init__(self, live: Live, directory: Path, host: str = "127.0.0.1") -> None:
         self.live = live
+        self.host = host
         self.directory = directory
         self.http1, self.h2c, self.metrics = free_ports(3)
         self.process: asyncio.subprocess.Process
@@ -218,7 +219,7 @@ class Command:
         arguments = [f"--{name}={value}" for name, value in ports.items()]
         self.process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "knet", "activator", "run", f"--kubeconfig={self.live.kubeconfig}"),
-            *("--host=127.0.0.1", f"--directory={self.directory}", "--drain-seconds=1"),
+            *(f"--host={self.host}", f"--directory={self.directory}", "--drain-seconds=1"),
             *(f"--autoscaler={self.live.settings.autoscaler}", *arguments),
         )
         async with asyncio.timeout(PATIENCE_S):
@@ -228,10 +229,19 @@ class Command:
     async def said(self, line: str, path: str = "/metrics") -> bool:
         """Whether it says a line that begins so."""
         try:
-            async with self.live.session.get(f"http://127.0.0.1:{self.metrics}{path}") as answer:
-                return any(found.startswith(line) for found in (await answer.text()).splitlines())
+            return any(found.startswith(line) for found in (await self._text(path)).splitlines())
         except aiohttp.ClientError:
             return False
+
+    async def count(self, name: str) -> int:
+        """What one of its metrics says of `HELLO`; 0 if nothing."""
+        begin = f'knet_activator_{name}{{namespace="default",revision="{HELLO}"}} '
+        found = (line for line in (await self._text("/metrics")).splitlines() if line.startswith(begin))
+        return int(next(found, " 0").rpartition(" ")[2])
+
+    async def _text(self, path: str) -> str:
+        async with self.live.session.get(f"http://{self.host}:{self.metrics}{path}") as answer:
+            return await answer.text()
 
     async def until(self, line: str) -> None:
         async with asyncio.timeout(PATIENCE_S):

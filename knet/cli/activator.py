@@ -31,6 +31,8 @@ def command() -> None:
     show_default=True,
     help="Who is told of demand.",
 )
+@click.option("--certificates", type=click.Path(path_type=Path), help="Directory of tls.crt, tls.key and ca.crt, renewed by others: who we are to the autoscaler (wss://).")  # fmt: skip
+@click.option("--token-file", type=click.Path(path_type=Path), help="Holds the token that the autoscaler asks for.")  # fmt: skip
 @click.option(
     "--directory",
     type=click.Path(path_type=Path),
@@ -67,6 +69,7 @@ async def _run(kubeconfig: Path | None, given: dict[str, Any]) -> None:
     from knet.cli.controller import connection
     from knet.control.notify import ready
     from knet.dataplane.activator import Activator, Settings, socket_directory
+    from knet.dataplane.peers import Peers
     from knet.envoy.process_find import find_envoy
     from knet.kube.client import Client
 
@@ -75,6 +78,7 @@ async def _run(kubeconfig: Path | None, given: dict[str, Any]) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     given["directory"].mkdir(parents=True, exist_ok=True, mode=0o700)
     given["directory"] = socket_directory(given["directory"])
-    wanted = Settings(name=os.environ.get("POD_NAME") or socket.gethostname(), **given)
+    peers = Peers(given.pop("certificates"), given.pop("token_file"))
+    wanted = Settings(peers=peers, name=os.environ.get("POD_NAME") or socket.gethostname(), **given)
     async with Client(await connection(kubeconfig)) as client:
         await Activator(client, wanted, find_envoy(os.environ)).run(stop, ready)

@@ -25,8 +25,17 @@ def command() -> None:
     metavar="HOST:PORT",
     default="0.0.0.0:8080",
     show_default=True,
-    help="Where activators report.",
+    help="Where activators report, and /metrics is.",
 )
+@click.option(
+    "--reports",
+    metavar="HOST:PORT",
+    default="0.0.0.0:8443",
+    show_default=True,
+    help="With --certificates: where activators report.",
+)
+@click.option("--certificates", type=click.Path(path_type=Path), help="Directory of tls.crt, tls.key and ca.crt, renewed by others: reports are taken with TLS, from those with a certificate of an activator or a replica.")  # fmt: skip
+@click.option("--token-file", type=click.Path(path_type=Path), help="Holds a token: without it no reports are taken.")  # fmt: skip
 @click.option(
     "--advertise",
     metavar="HOST",
@@ -56,13 +65,14 @@ def run_command(**given: Any) -> None:
         running.run(_run(**given))
 
 
-async def _run(*, kubeconfig: Path | None, listen: str, advertise: str, identity: str) -> None:
+async def _run(*, kubeconfig: Path | None, identity: str, advertise: str, **given: Any) -> None:
     import aiohttp
 
     from knet import checks
     from knet.cli.controller import address, connection
     from knet.control import notify
     from knet.control.autoscaler import process
+    from knet.dataplane.peers import Peers
     from knet.errors import KnetError
     from knet.kube.client import Client
 
@@ -73,9 +83,14 @@ async def _run(*, kubeconfig: Path | None, listen: str, advertise: str, identity
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    where = address(listen, "--listen")
+    where, reports = address(given["listen"], "--listen"), address(given["reports"], "--reports")
+    peers = Peers(given["certificates"], given["token_file"])
     async with Client(await connection(kubeconfig)) as client:
-        running = asyncio.create_task(process.run(client, where, identity, advertise=advertise, ready=ready))
+        running = asyncio.create_task(
+            process.run(
+                client, where, identity, advertise=advertise, peers=peers, reports=reports, ready=ready
+            )
+        )
         waiting = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED)

@@ -42,6 +42,11 @@ def command() -> None:
     is_flag=True,
     help="Gateways have to show a certificate: Secret kourier-system/knet-xds-client.",
 )
+@click.option(
+    "--component-tls",
+    is_flag=True,
+    help="Make and renew the certificates of activator and autoscaler: Secrets knet-activator, knet-autoscaler.",
+)
 @click.option("--http", metavar="HOST:PORT", default="", help="kourier: the outer gateway, where probes go.")
 @click.option(
     "--internal", metavar="HOST:PORT", default="", help="kourier: the inner gateway, where probes go."
@@ -97,6 +102,7 @@ async def _run(
     kubeconfig: Path | None,
     xds: str,
     xds_tls: bool,
+    component_tls: bool,
     http: str,
     internal: str,
     health: str,
@@ -127,6 +133,11 @@ async def _run(
             from knet.control.objects.gateways import KINDS
 
             ingresses = ObjectController(client, KINDS[gateway]())
+        if component_tls:
+            from knet.control import component_certificates
+
+            renewing = await component_certificates.keep(lambda: component_certificates.renew(client))
+            stack.push_async_callback(_cancelled, renewing)
         following = [asyncio.create_task(ingresses.serve())]
         writers = [ingresses.write]
         reviewing: Callable[[Asked], Verdict] = review

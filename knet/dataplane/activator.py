@@ -15,7 +15,7 @@ import resource
 import secrets
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from time import monotonic, time
@@ -32,6 +32,7 @@ from knet.dataplane.activator_log import Ended, Log
 from knet.dataplane.activator_metrics import Counts, text
 from knet.dataplane.activator_pods import Pods
 from knet.dataplane.activator_reports import Reports
+from knet.dataplane.peers import Peers
 from knet.dataplane.queue_http import Answer, Connection, Request
 from knet.envoy.bootstrap import Tcp
 from knet.envoy.process import Envoy, Options
@@ -58,6 +59,7 @@ class Settings:
     metrics: int = 9090
     autoscaler: str = "ws://autoscaler.knative-serving.svc.cluster.local:8080"
     name: str = "activator"
+    peers: Peers = field(default_factory=Peers)
     most_waiting: int = 10_000
     concurrency: int = 0
     drain_seconds: int = 30
@@ -99,7 +101,9 @@ class Activator:
         self.counts = Counts()
         self.cold = ColdStarts()
         self._demand = Demand(wanted.name)
-        self.reports = Reports(wanted.autoscaler, lambda: self._demand.again(self.gates.values()))
+        self.reports = Reports(
+            wanted.autoscaler, lambda: self._demand.again(self.gates.values()), wanted.peers
+        )
         self._state = "starting"
         self._loop = asyncio.get_running_loop()
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import aiohttp
 
+from knet.dataplane.peers import AUTOSCALER, Peers
 from knet.scaling.stat import Report, encode_reports
 
 _log = logging.getLogger(__name__)
@@ -18,9 +19,10 @@ _HEARTBEAT = 5.0
 class Reports:
     """`send` may be called at any time; what nobody hears is dropped, and `again` says it when somebody does."""
 
-    def __init__(self, url: str, again: Callable[[], Sequence[Report]]) -> None:
-        """`again`: what an autoscaler has to hear that knows nothing."""
+    def __init__(self, url: str, again: Callable[[], Sequence[Report]], peers: Peers | None = None) -> None:
+        """`again`: what an autoscaler has to hear that knows nothing; `peers`: who we are to it."""
         self._url = url
+        self._peers = peers or Peers()
         self._again = again
         self._out: asyncio.Queue[bytes] = asyncio.Queue(maxsize=1000)
         self.connected = False
@@ -37,7 +39,13 @@ class Reports:
         async with aiohttp.ClientSession(timeout=timeout, trust_env=False) as session:
             while True:
                 try:
-                    async with session.ws_connect(self._url, heartbeat=_HEARTBEAT) as socket:
+                    async with session.ws_connect(
+                        self._url,
+                        heartbeat=_HEARTBEAT,
+                        headers=self._peers.headers(),
+                        ssl=self._peers.client() or True,
+                        server_hostname=AUTOSCALER if self._peers.certificates else None,
+                    ) as socket:
                         pause = _FIRST_PAUSE
                         await self._talk(socket)
                 except (aiohttp.ClientError, OSError, TimeoutError) as error:

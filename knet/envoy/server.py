@@ -46,11 +46,14 @@ _OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """PEM files: the server's chain and key, and the authority that signed the gateways' certificates."""
+    """PEM files: the server's chain and key, and the authority that signed the gateways' certificates. `client_name`:
+    the name that these have to have; empty if the authority signs nothing else.
+    """
 
     chain: Path
     key: Path
     client_authority: Path
+    client_name: str = ""
 
 
 def warming_scope(route: str) -> Resource:
@@ -129,6 +132,7 @@ class Server:
         self._waiters = Waiters()
         self._on_progress = on_progress
         self._grpc: grpc.aio.Server | None = None
+        self._client_name = ""
 
     @property
     def streams(self) -> tuple[Stream, ...]:
@@ -145,6 +149,7 @@ class Server:
 
         Raises KnetError (KNET354) if the address is taken or a TLS file cannot be read.
         """
+        self._client_name = tls.client_name if tls else ""
         server = grpc.aio.server(options=_OPTIONS)
         handler = grpc.stream_stream_rpc_method_handler(self._delta)
         server.add_generic_rpc_handlers(
@@ -192,6 +197,9 @@ class Server:
     async def _delta(
         self, requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]
     ) -> None:
+        names = context.auth_context().get("x509_subject_alternative_name", ())
+        if self._client_name and self._client_name.encode() not in names:
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, "a certificate, but none of a gateway's")
         stream = Stream(Session(), context.peer())
         writer = asyncio.create_task(self._drain(stream, context))
         try:

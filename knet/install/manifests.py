@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import knet
+from knet.control.component_certificates import ACTIVATOR_SECRET, AUTOSCALER_SECRET
 from knet.control.definitions import definitions
 from knet.control.operator_kinds import CONFIG_LABELS, hooks
+from knet.dataplane.peers import AUTOSCALER
 from knet.envoy.bootstrap import Bootstrap, ClientTls, Tcp, Unix
 from knet.install import configmaps
 from knet.install.values import Component, Mode, Values
@@ -25,12 +27,13 @@ XDS_HOST = f"knet-xds.{SYSTEM_NAMESPACE}.svc.cluster.local"
 WEBHOOK_HOST = f"knet-webhook.{SYSTEM_NAMESPACE}.svc"
 NODE_CLUSTER = "kourier-knative"
 
-_ENVOY, _XDS = Path("/etc/knet/envoy"), Path("/etc/knet/xds")
+_ENVOY, _XDS, _PEERS = Path("/etc/knet/envoy"), Path("/etc/knet/xds"), Path("/etc/knet/peers")
 
 ROLES = ("controller", "autoscaler")
 """The components that have something to do in knative-serving itself."""
 SECRETS = ("knet-ca", "knet-webhook", "knet-xds")
-"""What the controller keeps there: the authority, and certificates."""
+COMPONENT_SECRETS = (AUTOSCALER_SECRET, ACTIVATOR_SECRET)
+"""What the controller keeps there: the authority, and certificates; with all of Serving those of its components."""
 
 _ORDER = (
     "Namespace",
@@ -105,11 +108,21 @@ def arguments(values: Values) -> dict[str, list[str]]:
             *("--internal", f"kourier-internal.{domain}:80"),
             *("--gateway-stats", f"kourier-statistics.{domain}:{STATISTICS_PORT}"),
         ]
-    autoscaler = ["autoscaler", "run", "--listen", "0.0.0.0:8080", "--identity", "$(POD_NAME)"]
+    if values.mode is Mode.FULL:
+        controller += ["--component-tls"]
+    shown = ("--certificates", str(_PEERS))
+    autoscaler = [
+        *("autoscaler", "run"),
+        *("--listen", "0.0.0.0:8080"),
+        *("--reports", "0.0.0.0:8443"),
+        *shown,
+        *("--identity", "$(POD_NAME)"),
+    ]
     activator = [
         *("activator", "run"),
         *("--host", "$(POD_IP)"),
-        *("--autoscaler", f"ws://autoscaler.{SYSTEM_NAMESPACE}.svc.cluster.local:8080"),
+        *("--autoscaler", f"wss://{AUTOSCALER}:8443"),
+        *shown,
         *("--directory", "/tmp/knet-activator"),  # noqa: S108 - a pod's own
     ]
     return {"controller": controller, "autoscaler": autoscaler, "activator": activator, "envoy": _envoy()}
@@ -161,7 +174,8 @@ def _given(values: Values) -> dict[str, Any]:
         "components": list(components(values)),
         "arguments": arguments(values),
         "roles": ROLES,
-        "secrets": SECRETS,
+        "secrets": (*SECRETS, *(COMPONENT_SECRETS if values.mode is Mode.FULL else ())),
+        "peers": str(_PEERS),
         "labels": lambda component, provider="": _flow(labels(component, provider)),
         "common": _block(labels("namespace")),
         "validating": list(hooks(mutating=False)),

@@ -11,6 +11,7 @@ from knet.kube.resources import ENDPOINTS, SERVICES, Resource
 from knet.local.api.kinds import Object
 from knet.local.children import Child
 from knet.local.pods.modes import Modes
+from knet.local.state import reports_token
 
 NAMESPACE = "knative-serving"
 ACTIVATOR, AUTOSCALER = "activator-service", "autoscaler"
@@ -52,13 +53,14 @@ def objects(at: Places) -> Iterable[tuple[Resource, Object]]:
 
 
 def children(at: Places, state: Path, environment: Mapping[str, str]) -> Iterable[Child]:
-    """Both, as commands of ours."""
+    """Both, as commands of ours. A pod reaches where the autoscaler listens: the token keeps it from reporting."""
     own: tuple[str, ...]
     known = ("--kubeconfig", str(state / "kubeconfig"))
     knet = (sys.executable, "-m", "knet")
+    token = ("--token-file", str(reports_token(state)))
     ports = ("--http1", str(at.http1), "--h2c", str(at.h2c), "--metrics", str(at.metrics))
     there = ("--directory", str(state / "activator"), "--drain-seconds", "1")
-    own = ("--host", at.host, *ports, *there, "--autoscaler", f"ws://{at.host}:{at.stats}")
+    own = ("--host", at.host, *ports, *there, "--autoscaler", f"ws://{at.host}:{at.stats}", *token)
     yield Child("activator", (*knet, "activator", "run", *known, *own), environment)
-    own = ("--listen", f"{at.host}:{at.stats}")
+    own = ("--listen", f"{at.host}:{at.stats}", *token)
     yield Child("autoscaler", (*knet, "autoscaler", "run", *known, *own), environment)

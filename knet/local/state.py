@@ -107,14 +107,22 @@ def tell(state: Path, said: Told) -> None:
 
 def token(state: Path) -> str:
     """The bearer token of this directory, the same after a restart."""
-    path = state / "token"
+    return _kept_token(state / "token").read_text().strip()
+
+
+def reports_token(state: Path) -> Path:
+    """The file of the token by which the activator may report to the autoscaler, the same after a restart."""
+    return _kept_token(state / "reports.token")
+
+
+def _kept_token(path: Path) -> Path:
     if not path.exists():
-        made = state / "token.new"
+        made = path.with_name(f"{path.name}.new")
         handle = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "w") as file:
             file.write(secrets.token_urlsafe(32))
         made.replace(path)
-    return path.read_text().strip()
+    return path
 
 
 _OURS = (
@@ -129,7 +137,7 @@ _OURS = (
         "images.yaml",
         "knet.log",
     ),
-    *("kubeconfig", "lock", "logs", "pods", "ready.json", "status.sock", "token"),
+    *("kubeconfig", "lock", "logs", "pods", "ready.json", "reports.token", "status.sock", "token"),
 )
 
 

@@ -5,7 +5,6 @@ neither the server nor Envoy is started again.
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import os
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -28,30 +27,10 @@ from knet.envoy.snapshot import LISTENER
 from knet.kube.resources import NAMESPACES, SECRETS
 from knet.routing.world import World
 from live import LOOPBACK, free_ports
+from mounts import Mount
 
 pytestmark = pytest.mark.envoy
 SYSTEM, GATEWAYS = "knative-serving", "kourier-system"
-
-
-class Mount:
-    """A Secret's files as kubelet keeps them: all are exchanged at once, by one link."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self._count = 0
-        folder.mkdir()
-
-    def update(self, secret):
-        self._count += 1
-        version = self.folder / f"..{self._count}"
-        version.mkdir()
-        for name, text in secret["data"].items():
-            (version / name).write_bytes(base64.b64decode(text))
-            if not (self.folder / name).is_symlink():
-                (self.folder / name).symlink_to(f"..data/{name}")
-        link = self.folder / "..data_tmp"
-        link.symlink_to(version.name)
-        link.replace(self.folder / "..data")
 
 
 class Cut:

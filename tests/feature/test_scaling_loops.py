@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from knet.kube import resources
+from knet.scaling.subset import choose
 from scaling_live import REVISION, Chosen, scaled_live
 from serving_live import condition, ready
 
@@ -112,6 +113,29 @@ async def test_a_serverlessservice_of_somebody_else_is_told_and_left_alone(live)
     why = f'There is an existing ServerlessService "{REVISION}" that we do not own.'
     assert condition(made, "Active") == ("False", "NotOwned", why)
     assert (await live.client.get(SKSS, REVISION, "default"))["spec"] == before["spec"]
+
+
+async def test_a_revision_is_carried_by_as_many_activators_as_its_capacity_asks_for(live, decider):
+    """Those that consistent choice gives it (facts 29, 31, 32); which they are changes with their number alone."""
+    there = [f"10.0.0.{n}" for n in range(1, 8)]
+    await live.activators(*there)
+    await live.configure("config-autoscaler", **{"activator-capacity": "100"})
+    await live.revision(target_burst_capacity="50", spec={"containerConcurrency": 70})
+    decider.say(1, -1)
+
+    async def carried(number):
+        await live.until(SKSS, REVISION, lambda sks: sks["spec"].get("numActivators") == number)
+        await live.until_leads(*((host, 8012) for host in choose(there, number, REVISION)))
+
+    await carried(2)  # never fewer than two
+    await live.pods(4)
+    await live.until(PAS, REVISION, ready)
+    await carried(4)  # ceil((4 × 70 + 50) / 100)
+    there.remove(min(choose(there, 4, REVISION)))
+    await live.activators(*there)
+    await carried(4)
+    await live.pods(1)
+    await carried(2)
 
 
 @asynccontextmanager

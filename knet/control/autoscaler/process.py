@@ -13,6 +13,7 @@ from knet.control.autoscaler import metrics
 from knet.control.autoscaler.autoscaler import Autoscaler
 from knet.control.autoscaler.buckets import Buckets, identity
 from knet.control.autoscaler.server import Server
+from knet.dataplane.peers import Peers
 from knet.errors import KnetError
 from knet.kube import resources
 from knet.kube.client import Client
@@ -37,11 +38,13 @@ async def run(
     *,
     advertise: str = "",
     terms: Terms | None = None,
+    peers: Peers | None = None,
+    reports: tuple[str, int] = ("127.0.0.1", 0),
     ready: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Runs until cancelled. `name` is this replica's, `advertise` the address by which other replicas reach it
-    (by default where it listens); `ready` hears the port once everything is known. Raises KnetError if it cannot
-    listen.
+    (by default where it listens); `ready` hears the port once everything is known. `peers`: who may report; if they
+    show certificates, they do so at `reports`. Raises KnetError if it cannot listen.
     """
     process: Process | None = None
     server = Server(
@@ -49,16 +52,17 @@ async def run(
         lambda reports: process.autoscaler.engine.hear(reports) if process else None,
         lambda key: process.explain(key) if process else None,
         lambda: process.metrics(server.counts) if process else "",
+        peers,
     )
     try:
-        port = await server.start(*listen)
+        port, told = await server.start(listen, reports)
     except OSError as error:
         words = f"{listen[0]}:{listen[1]}: {error.strerror or error}"
         raise KnetError(checks.CANNOT_LISTEN(words, hint="choose another --listen")) from error
     try:
         host = advertise or (listen[0] if listen[0] not in _ANY else "127.0.0.1")
         buckets, shared = await _shared(client)
-        process = Process(client, buckets, identity(name, host, port), terms or shared)
+        process = Process(client, buckets, identity(name, host, told), terms or shared)
         await process.run(lambda: ready(port))
     finally:
         await server.stop()

@@ -1,7 +1,8 @@
 """What the autoscaler hears and says: reports over WebSockets, decisions, metrics, health.
 
 A report about a revision that is another replica's is sent on to it, once; where nobody decides for it yet, it is let
-go: the next comes within a second.
+go: the next comes within a second. Whoever reports scales: with certificates reports are taken by a listener of their
+own alone, which asks for one (`knet.dataplane.peers`); what else is said there is said to anybody.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import logging
+import ssl
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -16,11 +18,14 @@ from typing import Any
 import aiohttp
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from knet.dataplane.peers import AUTOSCALER, Peers
 from knet.kube.sync import Key
 from knet.scaling.stat import Report, decode_reports, encode_reports
 from knet.text import json
 
 _log = logging.getLogger(__name__)
+
+Address = tuple[str, int]
 
 _LARGEST = 16 << 20
 _PATIENCE_S = 2.0
@@ -40,34 +45,41 @@ class Server:
         hear: Callable[[Iterable[Report]], None],
         explain: Callable[[Key], Any],
         metrics: Callable[[], str],
+        peers: Peers | None = None,
     ) -> None:
         self._holder = holder
         self._hear = hear
         self._explain = explain
         self._metrics = metrics
+        self._peers = peers or Peers()
         self._sockets: weakref.WeakSet[web.WebSocketResponse] = weakref.WeakSet()
         self._others: dict[str, asyncio.Task[aiohttp.ClientWebSocketResponse | None]] = {}
         self._session: aiohttp.ClientSession | None = None
-        self._runner: web.AppRunner | None = None
+        self._runners: list[web.AppRunner] = []
         self.counts: collections.Counter[str] = collections.Counter()
 
-    async def start(self, host: str, port: int) -> int:
-        """Listens; the port. Raises OSError."""
+    async def start(self, listen: Address, reports: Address) -> tuple[int, int]:
+        """Listens; the port, and that for reports, which is another where there are certificates. Raises OSError."""
+        self._session = aiohttp.ClientSession()
+        tls = self._peers.server()
+        port = await self._listen(listen, None, reports=tls is None)
+        return port, port if tls is None else await self._listen(reports, tls, reports=True)
+
+    async def _listen(self, at: Address, tls: ssl.SSLContext | None, *, reports: bool) -> int:
         app = web.Application()
         app.add_routes(
             [
                 web.get("/metrics", self._say_metrics),
                 web.get("/healthz", self._say_health),
                 web.get(SCALE, self._say_scale),
-                web.get("/{anything:.*}", self._take),
+                *([web.get("/{anything:.*}", self._take)] if reports else ()),
             ]
         )
-        self._session = aiohttp.ClientSession()
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port, reuse_address=True)
-        await site.start()
-        found: int = self._runner.addresses[0][1]
+        runner = web.AppRunner(app, access_log=None)
+        self._runners.append(runner)
+        await runner.setup()
+        await web.TCPSite(runner, *at, reuse_address=True, ssl_context=tls).start()
+        found: int = runner.addresses[0][1]
         return found
 
     async def stop(self) -> None:
@@ -79,8 +91,8 @@ class Server:
         await asyncio.gather(*self._others.values(), return_exceptions=True)
         if self._session is not None:
             await self._session.close()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        for runner in self._runners:
+            await runner.cleanup()
 
     @property
     def connections(self) -> int:
@@ -89,6 +101,10 @@ class Server:
     async def _take(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("upgrade", "").lower() != "websocket":
             return web.Response(status=404, text="reports come over a WebSocket\n")
+        shown = request.transport.get_extra_info("peercert") if request.transport else None
+        if not self._peers.admits(shown, request.headers):
+            self.counts["strangers"] += 1
+            return web.Response(status=401, text="whoever reports scales: this is for activators\n")
         socket = web.WebSocketResponse(max_msg_size=_LARGEST, heartbeat=30)
         await socket.prepare(request)
         self._sockets.add(socket)
@@ -137,10 +153,21 @@ class Server:
         assert self._session is not None
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                return await self._session.ws_connect(f"ws://{where}{FORWARDED}", autoclose=True)
+                made = f"{'wss' if self._peers.certificates else 'ws'}://{where}{FORWARDED}"
+                headers = self._peers.headers()
+                socket: aiohttp.ClientWebSocketResponse = await self._session.ws_connect(
+                    made, autoclose=True, headers=headers, **self._secure()
+                )
+                return socket
         except (OSError, aiohttp.ClientError, TimeoutError) as error:
             _log.info("autoscaler %s: %s", where, error or type(error).__name__)
             return None
+
+    def _secure(self) -> Any:
+        """What a connection to a replica is made with: it is known by its name, wherever it is."""
+        if self._peers.certificates is None:
+            return {}
+        return {"ssl": self._peers.client(), "server_hostname": AUTOSCALER}
 
     async def _say_scale(self, request: web.Request) -> web.Response:
         """What holds for a revision; what is another replica's is asked of it, for it may not be in reach of all."""
@@ -150,17 +177,19 @@ class Server:
             return web.Response(body=json.dumps(found), content_type="application/json")
         where = "" if _ASKED_ON in request.headers else self._holder(key)
         if where:
-            return await self._ask_on(f"http://{where}/scale/{key[0]}/{key[1]}")
+            scheme = "https" if self._peers.certificates else "http"
+            return await self._ask_on(f"{scheme}://{where}/scale/{key[0]}/{key[1]}")
         return web.Response(status=404, text=f"no autoscaler decides for {key[0]}/{key[1]}\n")
 
     async def _ask_on(self, url: str) -> web.Response:
         assert self._session is not None
         patience = aiohttp.ClientTimeout(total=_PATIENCE_S)
         try:
-            async with self._session.get(url, headers={_ASKED_ON: "1"}, timeout=patience) as answer:
+            headers = {_ASKED_ON: "1"}
+            async with self._session.get(url, headers=headers, timeout=patience, **self._secure()) as answer:
                 kind = answer.content_type
                 return web.Response(body=await answer.read(), status=answer.status, content_type=kind)
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (OSError, aiohttp.ClientError, TimeoutError) as error:
             return web.Response(status=502, text=f"its autoscaler does not answer: {error}\n")
 
     async def _say_metrics(self, _: web.Request) -> web.Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -17,6 +18,13 @@ LIFE = dt.timedelta(days=90)
 OVERLAP = dt.timedelta(days=30)
 """A certificate is renewed so long before it ends: what a gateway still holds stays good meanwhile."""
 _LATE = dt.timedelta(minutes=5)
+
+
+class Purpose(Enum):
+    """What a certificate may be shown for."""
+
+    SERVER = ExtendedKeyUsageOID.SERVER_AUTH
+    CLIENT = ExtendedKeyUsageOID.CLIENT_AUTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +69,14 @@ def make_authority(now: dt.datetime) -> Pair:
     return Pair(made.public_bytes(serialization.Encoding.PEM), _pem(key))
 
 
-def issue(authority: Pair, names: Sequence[str], now: dt.datetime, *, client: bool = False) -> Pair:
-    """A certificate for DNS names, with its chain; of a server, or of a `client` that shows who it is."""
+def issue(
+    authority: Pair, names: Sequence[str], now: dt.datetime, purposes: Sequence[Purpose] = (Purpose.SERVER,)
+) -> Pair:
+    """A certificate for DNS names, with its chain; of a server, or of a client that shows who it is, or of both."""
     signer = serialization.load_pem_private_key(authority.key, None)
     if not isinstance(signer, ec.EllipticCurvePrivateKey):
         raise TypeError("the authority's key is no EC key")
     root = _leaf(authority.chain)
-    purpose = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
     key = ec.generate_private_key(ec.SECP256R1())
     # a common name holds 64 characters; clients look at the alternative names
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
@@ -75,7 +84,7 @@ def issue(authority: Pair, names: Sequence[str], now: dt.datetime, *, client: bo
         _builder(subject, root.subject, key.public_key(), now, LIFE)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([p.value for p in purposes]), critical=False)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), critical=False)
         .sign(signer, hashes.SHA256())
     )
