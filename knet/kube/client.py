@@ -1,4 +1,4 @@
-"""A thin client of any Kubernetes API: raw dicts in and out, aiohttp and orjson in between.
+"""A thin client of any Kubernetes API: raw dicts in and out, a transport and orjson in between.
 
 Generated clients list no faster and cost a second of import (shared/practices.md, section 3).
 """
@@ -6,17 +6,16 @@ Generated clients list no faster and cost a second of import (shared/practices.m
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Self
 
-import aiohttp
-
 from knet.kube.connection import Connection
 from knet.kube.errors import Gone, error_in, error_of
 from knet.kube.resources import Resource
+from knet.kube.transport import Answer, Asked, Http, Transport
 from knet.text import json
 
 Object = dict[str, Any]
@@ -28,10 +27,7 @@ _PATCHES = {
     "strategic": "application/strategic-merge-patch+json",
 }
 _APPLY = "application/apply-patch+yaml"
-_JSON = {"accept": "application/json"}
-_PATIENCE = aiohttp.ClientTimeout(total=60, sock_connect=10)
-_FOR_EVER = aiohttp.ClientTimeout(total=None, sock_connect=10)
-_CHUNK = 1 << 16
+_JSON = {"accept": "application/json", "user-agent": "knet"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +55,19 @@ class Client:
     `aiohttp.ClientError` or `TimeoutError` where it cannot be reached.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, transport: Transport | None = None) -> None:
+        """`transport` carries the requests; by default HTTP does, to where the connection leads."""
         self.connection = connection
-        self._session: aiohttp.ClientSession | None = None
+        self._transport = transport or Http(connection)
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(limit=0, ssl=self.connection.ssl or True)
-        self._session = aiohttp.ClientSession(connector=connector, json_serialize=_text)
+        await self._transport.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        await self._transport.close()
 
     async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object:
         """One object."""
@@ -144,17 +138,14 @@ class Client:
             labelSelector=labels,
             fieldSelector=fields,
         )
-        async with self._send("GET", resource.path(namespace), query, timeout=_FOR_EVER) as answer:
+        async with self._send("GET", resource.path(namespace), query, stream=True) as answer:
             if answer.status >= 400:
                 raise error_of(answer.status, await answer.read())
-            try:
-                async for line in _lines(answer.content):
-                    said = json.loads(line)
-                    if said["type"] == "ERROR":
-                        raise error_in(said["object"])
-                    yield Event(said["type"], said["object"])
-            finally:
-                _leave(answer)
+            async for line in _lines(answer.parts()):
+                said = json.loads(line)
+                if said["type"] == "ERROR":
+                    raise error_in(said["object"])
+                yield Event(said["type"], said["object"])
 
     async def create(
         self, resource: Resource, body: Object, namespace: str | None = None, *, dry_run: bool = False
@@ -238,10 +229,10 @@ class Client:
 
     async def stream(self, path: str) -> AsyncIterator[bytes]:
         """The body of a GET as it comes, e.g. of a log that is followed."""
-        async with self._send("GET", path, timeout=_FOR_EVER) as answer:
+        async with self._send("GET", path, stream=True) as answer:
             if answer.status >= 400:
                 raise error_of(answer.status, await answer.read())
-            async for part in answer.content.iter_any():
+            async for part in answer.parts():
                 yield part
 
     def _default(self, resource: Resource) -> str | None:
@@ -263,8 +254,7 @@ class Client:
             made: Object = json.loads(got)
             return made
 
-    @contextlib.asynccontextmanager
-    async def _send(
+    def _send(
         self,
         method: str,
         path: str,
@@ -273,42 +263,26 @@ class Client:
         content: str = "application/json",
         *,
         accept: str = "",
-        timeout: aiohttp.ClientTimeout = _PATIENCE,  # noqa: ASYNC109 - aiohttp's own
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        if self._session is None:
-            raise RuntimeError("use the client as an async context manager")
-        headers = {**_JSON, **await self.connection.headers()}
+        stream: bool = False,
+    ) -> AbstractAsyncContextManager[Answer]:
+        headers = dict(_JSON)
         if accept:
             headers["accept"] = accept
         if data is not None:
             headers["content-type"] = content
-        url = self.connection.url.rstrip("/") + path
-        async with self._session.request(
-            method, url, params=query, data=data, headers=headers, timeout=timeout
-        ) as answer:
-            yield answer
+        return self._transport.send(Asked(method, path, query or {}, data, headers, stream))
 
 
-def _leave(answer: aiohttp.ClientResponse) -> None:
-    """Ends a stream that nobody reads any longer: TLS's goodbye would wait for a peer that is busy sending."""
-    if answer.connection is not None and answer.connection.transport is not None:
-        answer.connection.transport.abort()
-
-
-async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+async def _lines(content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Lines of any length: aiohttp's own `readline` gives up at 64 kB, a Secret may have a megabyte."""
     held = bytearray()
-    async for part in content.iter_chunked(_CHUNK):
+    async for part in content:
         held += part
         while (end := held.find(b"\n")) >= 0:
             line = bytes(held[:end])
             del held[: end + 1]
             if line.strip():
                 yield line
-
-
-def _text(data: Any) -> str:
-    return json.dumps(data).decode()
 
 
 def _meta(body: Object) -> Object:

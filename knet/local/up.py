@@ -119,7 +119,8 @@ async def run(wanted: Run, voice: Voice, stopped: asyncio.Event) -> None:
         async with contextlib.AsyncExitStack() as stack:
             voice.step("starting the API")
             api, node_of = await _api(wanted, stack)
-            client = await stack.enter_async_context(Client(with_token(api.url, api.token, api.certificate)))
+            there = with_token(api.url, api.token, api.certificate)
+            client = await stack.enter_async_context(Client(there, api.inside()))
             await _install(client, wanted)
             voice.step("finding out what this machine offers to pods")
             node = _node(wanted, client)

@@ -20,6 +20,7 @@ from knet.local.api.app import create_app
 from knet.local.api.builtin import BUILT_IN
 from knet.local.api.custom import Custom
 from knet.local.api.http import Handler, Logs
+from knet.local.api.inside import Inside
 from knet.local.api.kinds import Kind, Kinds, Object
 from knet.local.api.resources import Admission, Options, Resources
 from knet.local.api.reviews import REVIEWS
@@ -91,6 +92,10 @@ class ApiServer:
             if self._task.done():
                 self._task.result()
             await asyncio.sleep(0)
+
+    def inside(self) -> Inside:
+        """The way to it for clients in this process."""
+        return Inside(self.app, self.token)
 
     async def stop(self) -> None:
         """Ends watches and the server; everything that was written stays."""
