@@ -20,6 +20,11 @@ def copied(data: Any) -> Any:
     return loads(dumps(data))
 
 
+def same(one: Any, other: Any) -> bool:
+    """Whether both are written alike (True and 1 are not). Keys in another order may count as a difference."""
+    return one is other or (one == other and dumps(one) == dumps(other))
+
+
 def pretty(data: Any) -> str:
     """Indented JSON for people, keys in the order they have."""
     return orjson.dumps(data, option=orjson.OPT_INDENT_2).decode()

@@ -94,7 +94,7 @@ def _yaml(raw: bytes) -> Any:
     try:
         return json.loads(raw)
     except ValueError:
-        return next((d.data for d in yaml.load_all(raw)), {})
+        return json.copied(next((d.data for d in yaml.load_all(raw)), {}))  # an alias is written out
 
 
 def options(request: Request, given: Any = None) -> Options:

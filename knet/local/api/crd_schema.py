@@ -12,6 +12,7 @@ from typing import Any
 
 from knet.local.api import shapes
 from knet.local.api.crd_keywords import compiled, words
+from knet.text.json import same
 
 Object = dict[str, Any]
 Schema = dict[str, Any]
@@ -23,24 +24,33 @@ _TYPE_META = frozenset({"apiVersion", "kind", "metadata"})
 _V2_UNKNOWN = frozenset({"allOf", "anyOf", "oneOf", "not", "nullable", "example", "externalDocs"})
 
 
-def prune(value: Object, schema: Schema) -> list[str]:
-    """Drops, in place, what the schema of a kind does not name; says the paths of what went."""
+def prune(value: Object, schema: Schema, old: Object | None = None) -> list[str]:
+    """Drops, in place, what the schema of a kind does not name; says the paths of what went.
+
+    What is as it was in `old`, from which all such has gone, is not looked at again.
+    """
     dropped: list[str] = []
-    _prune(value, schema, "", dropped, embedded=True)
+    _prune(value, schema, "", dropped, embedded=True, was=old)
     return dropped
 
 
-def _prune(value: Any, schema: Schema, at: str, dropped: list[str], *, embedded: bool) -> None:
+def _prune(
+    value: Any, schema: Schema, at: str, dropped: list[str], *, embedded: bool, was: Any = None
+) -> None:
     if isinstance(value, list):
         for index, item in enumerate(value):
             each = shapes.item(schema)
             _prune(item, each, f"{at}[{index}]", dropped, embedded=bool(each.get(_EMBEDDED)))
     elif isinstance(value, dict):
+        before = was if isinstance(was, dict) else {}
         for key in list(value):
+            if key in before and same(value[key], before[key]):
+                continue
             path = f"{at}.{key}" if at else key
             inner = shapes.child(schema, key)
             if inner is not None:
-                _prune(value[key], inner, path, dropped, embedded=bool(inner.get(_EMBEDDED)))
+                again = bool(inner.get(_EMBEDDED))
+                _prune(value[key], inner, path, dropped, embedded=again, was=before.get(key))
             elif not (embedded and key in _TYPE_META) and not _open(schema):
                 del value[key]
                 dropped.append(path)

@@ -14,6 +14,7 @@ from typing import Any
 
 from knet.local.api import shapes
 from knet.local.api.kinds import Kind, Object
+from knet.text.json import same
 
 Path = tuple[str, ...]
 
@@ -43,14 +44,20 @@ _SPECIAL: dict[str, tuple[tuple[type, ...], re.Pattern[str], str]] = {
 _DECODED = {"meta.v1.Time": "string", "meta.v1.MicroTime": "string", "intstr.IntOrString": "int32"}
 
 
-def mistyped(kind: Kind, item: Object) -> str:
-    """What is wrong with the first field of a wrong type, in Go's words; empty if there is none."""
+def mistyped(kind: Kind, item: Object, old: Object | None = None) -> str:
+    """What is wrong with the first field of a wrong type, in Go's words; empty if there is none.
+
+    What is as it was in `old`, which is right, is not looked at again.
+    """
+    was = old or {}
     if kind.schema is None:
-        return next(_wrong(item, shapes.of(kind), kind.kind, ()), "")
-    return next(_wrong(item["metadata"], shapes.META, kind.kind, ("metadata",)), "")
+        return next(_wrong(item, shapes.of(kind), kind.kind, (), was), "")
+    return next(
+        _wrong(item["metadata"], shapes.META, kind.kind, ("metadata",), was.get("metadata") or {}), ""
+    )
 
 
-def _wrong(value: Any, schema: shapes.Schema, holder: str, at: Path) -> Iterator[str]:
+def _wrong(value: Any, schema: shapes.Schema, holder: str, at: Path, was: Any = None) -> Iterator[str]:
     """`holder` is the struct that has the field `at`."""
     short = schema.get("$ref", "")
     inner = shapes.followed(schema)
@@ -64,9 +71,12 @@ def _wrong(value: Any, schema: shapes.Schema, holder: str, at: Path) -> Iterator
     elif isinstance(value, dict):
         known, each = inner.get("properties") or {}, inner.get("additionalProperties")
         struct = short.rpartition(".")[2] or holder
+        before = was if isinstance(was, dict) else {}
         for key, part in value.items():
             if isinstance(field := known.get(key, each), dict):
-                yield from _wrong(part, field, struct, (*at, key) if key in known else at)
+                if key in before and same(part, before[key]):
+                    continue
+                yield from _wrong(part, field, struct, (*at, key) if key in known else at, before.get(key))
     elif isinstance(value, list):
         for part in value:
             yield from _wrong(part, inner.get("items") or shapes.OPEN, holder, at)

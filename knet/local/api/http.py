@@ -216,8 +216,7 @@ class Handler:
             node = (body.get("target") or {}).get("name", "")
 
             def bind(item: Object) -> Object:
-                item["spec"]["nodeName"] = node
-                return item
+                return {**item, "spec": {**item["spec"], "nodeName": node}}
 
             self.resources.patch(target.kind, target.key, bind, asked.options(request))
         return _json({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}, 201)

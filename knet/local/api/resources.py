@@ -129,7 +129,7 @@ class Resources:
     def replace(self, kind: Kind, key: Key, body: Object, options: Options, sub: str = "") -> Object:
         """PUT. Raises Refused: 409 if the object is not at the body's resourceVersion any longer."""
         old = self.get(kind, key)
-        item = self._decoded(kind, key[0], body, options)
+        item = self._decoded(kind, key[0], body, options, old)
         if (item["metadata"].get("name") or key[1]) != key[1]:
             said = f"the name of the object ({item['metadata']['name']}) does not match the name on the URL ({key[1]})"
             raise bad_request(said)
@@ -142,9 +142,9 @@ class Resources:
     def patch(
         self, kind: Kind, key: Key, change: Callable[[Object], Object], options: Options, sub: str = ""
     ) -> Object:
-        """PATCH: `change` makes the new object of the old one. Raises Refused."""
+        """PATCH: `change` makes the new object of the old one, which it leaves as it is. Raises Refused."""
         old = self.get(kind, key)
-        item = self._decoded(kind, key[0], change(json.copied(old)), options, patched=True)
+        item = self._decoded(kind, key[0], change(old), options, old, patched=True)
         self._check_current(kind, item, old)
         return self._updated(kind, key, (item, old), options, sub)
 
@@ -152,14 +152,14 @@ class Resources:
         self, kind: Kind, key: Key, wanted: Object, options: Options, sub: str = ""
     ) -> tuple[Object, bool]:
         """Server-side apply; whether the object is new. Raises Refused (409) for fields of others."""
-        wanted = self._decoded(kind, key[0], wanted, options)
+        old = self.store.get(kind.collection, key)
+        old = _as(kind, old) if old else None
+        wanted = self._decoded(kind, key[0], wanted, options, old)
         if wanted["metadata"].get("managedFields"):
             raise bad_request("metadata.managedFields must be nil")
         wanted["metadata"]["name"] = key[1]
-        old = self.store.get(kind.collection, key)
         if old is None and sub:
             raise not_found(kind, key[1])
-        old = _as(kind, old) if old else None
         manager = (options.manager, sub)
         made = server_side.apply(kind, old, wanted, manager, force=options.force, now=self.clock())
         applied = Options(
@@ -218,18 +218,22 @@ class Resources:
         """Sets the replicas of an object that has the scale subresource."""
         spec, *_ = kind.scale_paths
 
-        def change(item: Object) -> Object:
-            _set(item, spec, replicas)
-            return item
-
-        return self.patch(kind, key, change, options)
+        return self.patch(kind, key, lambda item: _set(item, spec.removeprefix("."), replicas), options)
 
     def _decoded(
-        self, kind: Kind, namespace: str, body: Any, options: Options, *, patched: bool = False
+        self,
+        kind: Kind,
+        namespace: str,
+        body: Any,
+        options: Options,
+        old: Object | None = None,
+        *,
+        patched: bool = False,
     ) -> Object:
+        """What was sent, once it is known to be of the kind. What it shares with `old` it goes on to share."""
         if not isinstance(body, dict):
             raise bad_request("the body of the request is no object")
-        item: Object = json.copied(body)
+        item: Object = dict(body)
         said = item.setdefault("apiVersion", kind.api_version), item.setdefault("kind", kind.kind)
         if said != (kind.api_version, kind.kind):
             wanted = f"{kind.api_version} {kind.kind}"
@@ -239,6 +243,7 @@ class Resources:
             meta = item["metadata"] = {}
         if not isinstance(meta, dict):
             raise bad_request(f"{_named(kind)}: {decoding.mistyped(kind, item)}")
+        meta = item["metadata"] = dict(meta)
         if kind.namespaced:
             if meta.setdefault("namespace", namespace) not in (namespace, ""):
                 raise bad_request(
@@ -248,8 +253,10 @@ class Resources:
         else:
             meta.pop("namespace", None)
         _without_nulls(meta)
-        words = decoding.mistyped(kind, item)
-        dropped = [f'unknown field "{path}"' for path in prune(item, shapes.of(kind))]
+        words = decoding.mistyped(kind, item, old)
+        # the schema of a custom kind may be another than when `old` was written
+        known = old if kind.schema is None else None
+        dropped = [f'unknown field "{path}"' for path in prune(item, shapes.of(kind), known)]
         if dropped and options.unknown == "Strict":
             words = words or f"strict decoding error: {', '.join(dropped)}"
         elif options.unknown == "Warn":
@@ -299,7 +306,7 @@ class Resources:
             item.pop("status", None)
             if "status" in old:
                 item["status"] = old["status"]
-        item = json.copied(item)
+        item = {**item, "metadata": dict(item["metadata"])} if sub else json.copied(item)
         meta, was = item["metadata"], old["metadata"]
         for name in _OURS:
             meta.pop(name, None)
@@ -404,11 +411,9 @@ def _as(kind: Kind, item: Object) -> Object:
     return item if item["apiVersion"] == kind.api_version else {**item, "apiVersion": kind.api_version}
 
 
-def _set(item: Object, path: str, value: Any) -> None:
-    *steps, last = path.removeprefix(".").split(".")
-    for step in steps:
-        item = item.setdefault(step, {})
-    item[last] = value
+def _set(item: Object, path: str, value: Any) -> Object:
+    step, _, rest = path.partition(".")
+    return {**item, step: _set(item.get(step) or {}, rest, value) if rest else value}
 
 
 def _without_nulls(meta: Object) -> None:

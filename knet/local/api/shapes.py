@@ -7,6 +7,7 @@ some types hold themselves.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 from knet.local.api import openapi_types as types
@@ -26,7 +27,7 @@ META: Schema = {"$ref": "meta.v1.ObjectMeta"}
 def of(kind: Kind) -> Schema:
     """The schema of a kind's objects."""
     if kind.schema is not None:
-        return {**kind.schema, "properties": {**(kind.schema.get("properties") or {}), "metadata": META}}
+        return _once(kind.schema, _with_metadata)
     name = types.type_name(kind.group, kind.version, kind.kind)
     return _type(name) if name else OPEN
 
@@ -73,9 +74,28 @@ def followed(schema: Schema) -> Schema:
     """A schema, or the one that it refers to; what is said beside the reference holds too."""
     if "$ref" not in schema:
         return schema
-    beside = {key: value for key, value in schema.items() if key != "$ref"}
-    found = _type(schema["$ref"])
-    return {**found, **beside} if beside else found
+    return _type(schema["$ref"]) if len(schema) == 1 else _once(schema, _joined)
+
+
+def _joined(schema: Schema) -> Schema:
+    return {**_type(schema["$ref"]), **{key: value for key, value in schema.items() if key != "$ref"}}
+
+
+def _with_metadata(schema: Schema) -> Schema:
+    return {**schema, "properties": {**(schema.get("properties") or {}), "metadata": META}}
+
+
+_MADE: dict[int, tuple[Schema, Schema]] = {}
+"""What was made of a schema, by its identity, which nobody else has while it is held here. Built-in types stay as they
+are, and of custom ones there are as many as their definitions have had forms.
+"""
+
+
+def _once(schema: Schema, make: Callable[[Schema], Schema]) -> Schema:
+    held = _MADE.get(id(schema))
+    if held is None:
+        held = _MADE[id(schema)] = schema, make(schema)
+    return held[1]
 
 
 @functools.cache

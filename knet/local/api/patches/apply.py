@@ -9,6 +9,7 @@ from knet.local.api import shapes
 from knet.local.api.errors import Refused
 from knet.local.api.kinds import Kind, Object
 from knet.local.api.patches import fields, last_applied
+from knet.local.api.patches import owned as owned_fields
 from knet.local.api.shapes import Schema
 from knet.text import json
 
@@ -56,7 +57,14 @@ def updated(kind: Kind, new: Object, old: Object | None, manager: Manager, now: 
 
     A client may itself say who owns what, or, by one empty entry, that nobody does.
     """
-    owners, schema, sub = _said(new, old), shapes.of(kind), manager[2]
+    schema, sub = shapes.of(kind), manager[2]
+    if old is None and not new["metadata"].get("managedFields"):
+        _made(kind, new, manager, now)
+        return
+    if old is not None and new["metadata"].get("managedFields") == old["metadata"].get("managedFields"):
+        _revised(kind, (new, old), manager, now)
+        return
+    owners = _said(new, old)
     now_there, was_there = fields.values(new, schema), fields.values(old, schema) if old else {}
     have = set(now_there)
     if not sub and kind.has("status"):  # dropped on the way in
@@ -66,6 +74,44 @@ def updated(kind: Kind, new: Object, old: Object | None, manager: Manager, now: 
         owners[other] = {p for p in owners[other] if p in have and p not in changed}
     owners[manager] = owners.get(manager, set()) | changed
     put_owned(new, owners, old, now)
+
+
+def _made(kind: Kind, new: Object, manager: Manager, now: str) -> None:
+    """Everything of a new object is its maker's."""
+    made = owned_fields.tree(new, shapes.of(kind))
+    if not manager[2] and kind.has("status"):
+        made.pop("f:status", None)
+    new["metadata"].pop("managedFields", None)
+    if made:
+        new["metadata"]["managedFields"] = [_entry(new, manager, made, now)]
+
+
+def _revised(kind: Kind, pair: tuple[Object, Object], manager: Manager, now: str) -> None:
+    """What differs is the writer's from now on; who owns nothing of it is left as it is."""
+    new, old = pair
+    changed, gone = owned_fields.changes(new, old, shapes.of(kind))
+    entries, mine = [], False
+    for entry in old["metadata"].get("managedFields") or ():
+        me = (entry["manager"], entry["operation"], entry.get("subresource", "")) == manager
+        mine = mine or me
+        was = entry.get("fieldsV1") or {}
+        v1 = owned_fields.revised(was, changed if me else (), gone if me else gone | changed)
+        said = entry if v1 is was else {**entry, "fieldsV1": v1, **({"time": now} if now else {})}
+        if v1:
+            same = said.get("apiVersion") == new["apiVersion"]
+            entries.append(said if same else {**said, "apiVersion": new["apiVersion"]})
+    if changed and not mine:
+        entries.append(_entry(new, manager, owned_fields.revised({}, changed, ()), now))
+    new["metadata"].pop("managedFields", None)
+    if entries:
+        new["metadata"]["managedFields"] = sorted(entries, key=_rank)
+
+
+def _entry(item: Object, manager: Manager, v1: Mapping[str, Any], now: str) -> Object:
+    name, operation, sub = manager
+    said = {"manager": name, "operation": operation, "apiVersion": item["apiVersion"]}
+    made = {**said, "fieldsType": "FieldsV1", "fieldsV1": v1}
+    return made | ({"time": now} if now else {}) | ({"subresource": sub} if sub else {})
 
 
 def _said(new: Object, old: Object | None) -> dict[Manager, set[fields.Path]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from knet.local.api import shapes
@@ -14,7 +14,7 @@ from knet.text import json
 Path = tuple[str, ...]
 """Steps as `fieldsV1` writes them: `f:spec`, `k:{"name":"app"}`, `v:"finalizer"`."""
 
-_NOT_OWNED = {
+NOT_OWNED = {
     ("f:apiVersion",),
     ("f:kind",),
     *(
@@ -25,7 +25,7 @@ _NOT_OWNED = {
         )
     ),
 }  # fmt: skip
-_SCALARS = {str, int, bool, float, type(None)}
+SCALARS = {str, int, bool, float, type(None)}
 
 
 def leaves(item: Any, schema: Schema) -> set[Path]:
@@ -36,14 +36,24 @@ def leaves(item: Any, schema: Schema) -> set[Path]:
 def values(item: Any, schema: Schema) -> dict[Path, Any]:
     """The same with the fields' values: every write of every object comes by here, so one walk finds both."""
     found: dict[Path, Any] = {}
-    _walk(item, (), schema, found)
-    return {p: v for p, v in found.items() if p[:1] not in _NOT_OWNED and p[:2] not in _NOT_OWNED}
+    walk(item, (), schema, found)
+    return {p: v for p, v in found.items() if _ownable(p)}
 
 
-def _walk(value: Any, at: Path, schema: Schema, found: dict[Path, Any]) -> None:
+def ownable(paths: Iterable[Path]) -> set[Path]:
+    """Those of the paths that anybody can own."""
+    return {path for path in paths if _ownable(path)}
+
+
+def _ownable(path: Path) -> bool:
+    return path[:1] not in NOT_OWNED and path[:2] not in NOT_OWNED
+
+
+def walk(value: Any, at: Path, schema: Schema, found: dict[Path, Any]) -> None:
+    """Finds the fields of a value that is at a path."""
     if isinstance(value, dict):
         if value and not shapes.is_atomic(schema):
-            _walk_fields(value, at, schema, found)
+            walk_fields(value, at, schema, found)
             return
     elif isinstance(value, list):
         if shapes.is_set(schema):
@@ -56,25 +66,31 @@ def _walk(value: Any, at: Path, schema: Schema, found: dict[Path, Any]) -> None:
                 here = (*at, item_step(keys, inner))
                 if here not in found:  # of two with one key the first counts
                     found[here] = inner
-                    _walk_fields(inner, here, each, found)
+                    walk_fields(inner, here, each, found)
             return
     if at:
         found[at] = value
 
 
-def _walk_fields(value: Mapping[str, Any], at: Path, schema: Schema, found: dict[Path, Any]) -> None:
+def walk_fields(value: Mapping[str, Any], at: Path, schema: Schema, found: dict[Path, Any]) -> None:
+    """The same for an object, or an item of a list: without itself."""
     for name, inner in value.items():
         here = (*at, "f:" + name)
-        if inner.__class__ in _SCALARS:
+        if inner.__class__ in SCALARS:
             found[here] = inner
         else:
-            _walk(inner, here, shapes.child(schema, name) or shapes.OPEN, found)
+            walk(inner, here, shapes.child(schema, name) or shapes.OPEN, found)
 
 
 def item_step(keys: tuple[str, ...], item: Mapping[str, Any]) -> str:
     """The step to an item of a list: `k:{"name":"app"}`."""
-    found = {key: item.get(key, shapes.KEY_DEFAULTS.get(key)) for key in keys}
-    return "k:" + json.canonical({key: value for key, value in found.items() if value is not None}).decode()
+    return _step_of(keys, tuple(item.get(key, shapes.KEY_DEFAULTS.get(key)) for key in keys))
+
+
+@functools.lru_cache(maxsize=8192, typed=True)
+def _step_of(keys: tuple[str, ...], values: tuple[Any, ...]) -> str:
+    found = {key: value for key, value in zip(keys, values, strict=True) if value is not None}
+    return "k:" + json.canonical(found).decode()
 
 
 def get(item: Any, path: Path) -> Any:

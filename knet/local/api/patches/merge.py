@@ -10,6 +10,7 @@ import jsonpointer
 
 from knet.local.api.errors import Refused, bad_request
 from knet.local.api.shapes import OPEN, Schema, child, item, merge_key, merges
+from knet.text import json
 
 _DIRECTIVE = "$patch"
 _DELETE_PRIMITIVE = "$deleteFromPrimitiveList/"
@@ -35,7 +36,7 @@ def json_patch(current: Any, patch: Any) -> Any:
     if not isinstance(patch, list):
         raise bad_request("json patch: the body is no list of operations")
     try:
-        return jsonpatch.apply_patch(current, patch)
+        return jsonpatch.apply_patch(json.copied(current), patch, in_place=True)
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException) as error:
         # a server's own words; what the library says would repeat the whole object
         message = "the server rejected our request due to an error in our request"
