@@ -18,7 +18,7 @@ from knet.text.json import same
 
 Path = tuple[str, ...]
 
-_PYTHON: dict[str, tuple[type, ...]] = {
+PYTHON: dict[str, tuple[type, ...]] = {
     "object": (dict,),
     "array": (list,),
     "string": (str,),
@@ -28,13 +28,13 @@ _PYTHON: dict[str, tuple[type, ...]] = {
 }
 _JSON = {bool: "bool", str: "string", int: "number", float: "number", dict: "object", list: "array"}
 _GO = {"boolean": "bool", "number": "float64"}
-_BITS = {"int32": 31, "int64": 63}
+BITS = {"int32": 31, "int64": 63}
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)\Z")
 _QUANTITY = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+|[numkMGTPE]|[KMGTPE]i)?\Z")
 _NO_TIME = 'parsing time "{}" as "2006-01-02T15:04:05Z07:00": it is none'
 _NO_QUANTITY = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$', and \"{}\" does not"
-_SPECIAL: dict[str, tuple[tuple[type, ...], re.Pattern[str], str]] = {
+SPECIAL: dict[str, tuple[tuple[type, ...], re.Pattern[str], str]] = {
     "meta.v1.Time": ((str,), _TIME, _NO_TIME),
     "meta.v1.MicroTime": ((str,), _TIME, _NO_TIME),
     "intstr.IntOrString": ((str, int), re.compile(""), ""),
@@ -62,9 +62,9 @@ def _wrong(value: Any, schema: shapes.Schema, holder: str, at: Path, was: Any = 
     short = schema.get("$ref", "")
     inner = shapes.followed(schema)
     wanted = inner.get("type")
-    if value is None or (wanted is None and short not in _SPECIAL):
+    if value is None or (wanted is None and short not in SPECIAL):
         return
-    types, pattern, words = _SPECIAL.get(short) or (_PYTHON[str(wanted)], None, "")
+    types, pattern, words = SPECIAL.get(short) or (PYTHON[str(wanted)], None, "")
     if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
         said = f"number {value}" if isinstance(value, float) else _JSON[type(value)]
         yield _unlike(said, schema, holder, at)
@@ -107,7 +107,7 @@ def _go_type(schema: shapes.Schema) -> str:
 
 
 def _fits(value: Any, form: str) -> bool:
-    most = 1 << _BITS[form]
+    most = 1 << BITS[form]
     return bool(-most <= value < most)
 
 

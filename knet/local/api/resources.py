@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from knet.local.api import decoding, network, rules, shapes
+from knet.local.api import decoding, network, quick, rules, shapes
 from knet.local.api.crd_schema import prune
 from knet.local.api.errors import (
     Refused,
@@ -253,6 +253,8 @@ class Resources:
         else:
             meta.pop("namespace", None)
         _without_nulls(meta)
+        if quick.clean(kind, item, old):
+            return item
         words = decoding.mistyped(kind, item, old)
         # the schema of a custom kind may be another than when `old` was written
         known = old if kind.schema is None else None

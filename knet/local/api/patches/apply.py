@@ -61,7 +61,7 @@ def updated(kind: Kind, new: Object, old: Object | None, manager: Manager, now: 
     if old is None and not new["metadata"].get("managedFields"):
         _made(kind, new, manager, now)
         return
-    if old is not None and new["metadata"].get("managedFields") == old["metadata"].get("managedFields"):
+    if old is not None and _as_it_was(new, old):
         _revised(kind, (new, old), manager, now)
         return
     owners = _said(new, old)
@@ -74,6 +74,12 @@ def updated(kind: Kind, new: Object, old: Object | None, manager: Manager, now: 
         owners[other] = {p for p in owners[other] if p in have and p not in changed}
     owners[manager] = owners.get(manager, set()) | changed
     put_owned(new, owners, old, now)
+
+
+def _as_it_was(new: Object, old: Object) -> bool:
+    """Whether a writer says nothing of its own about owners."""
+    said = new["metadata"].get("managedFields")
+    return said is None or said == old["metadata"].get("managedFields")
 
 
 def _made(kind: Kind, new: Object, manager: Manager, now: str) -> None:

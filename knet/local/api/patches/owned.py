@@ -59,63 +59,66 @@ def _of_fields(value: Tree, schema: Schema) -> Tree:
 
 def changes(new: Any, old: Any, schema: Schema) -> tuple[set[Path], set[Path]]:
     """The fields that are new or have another value, and those that are gone."""
-    now: dict[Path, Any] = {}
-    was: dict[Path, Any] = {}
-    _compare(new, old, (), schema, now, was)
+    found = _Differences()
+    found.look(new, old, (), schema)
+    now, was = found.now, found.was
     changed = {path for path, value in now.items() if path not in was or was[path] != value}
-    gone = was.keys() - now.keys()
-    return fields.ownable(changed), fields.ownable(gone)
+    return fields.ownable(changed), fields.ownable(was.keys() - now.keys())
 
 
-def _compare(
-    new: Any, old: Any, at: Path, schema: Schema, now: dict[Path, Any], was: dict[Path, Any]
-) -> None:
-    """Walks both where they differ."""
-    if isinstance(new, dict) and isinstance(old, dict) and new and old and not shapes.is_atomic(schema):
-        _compare_fields(new, old, at, schema, now, was)
-    elif (
-        isinstance(new, list)
-        and isinstance(old, list)
-        and new
-        and old
-        and not shapes.is_set(schema)
-        and (keys := shapes.keys(schema))
-    ):
-        mine, theirs = _by_step(keys, new), _by_step(keys, old)
-        each = shapes.item(schema)
-        for step in mine.keys() | theirs.keys():
-            here = (*at, step)
-            for side, found in ((mine, now), (theirs, was)):
-                if step in side and mine.get(step) != theirs.get(step):
-                    found[here] = side[step]
-            if step in mine and step in theirs:
-                if mine[step] != theirs[step]:
-                    _compare_fields(mine[step], theirs[step], here, each, now, was)
-            elif step in mine:
-                fields.walk_fields(mine[step], here, each, now)
+class _Differences:
+    """The fields of both sides where they differ, found by walking them there alone."""
+
+    def __init__(self) -> None:
+        self.now: dict[Path, Any] = {}
+        self.was: dict[Path, Any] = {}
+
+    def look(self, new: Any, old: Any, at: Path, schema: Schema) -> None:
+        if not new or not old or new.__class__ is not old.__class__ or not _is_open(new, schema):
+            fields.walk(new, at, schema, self.now)
+            fields.walk(old, at, schema, self.was)
+        elif isinstance(new, dict):
+            self._look_into(new, old, at, schema)
+        else:
+            self._look_at_items(_by_step(schema, new), _by_step(schema, old), at, shapes.item(schema))
+
+    def _look_into(self, new: Tree, old: Tree, at: Path, schema: Schema) -> None:
+        for name in new.keys() | old.keys():
+            if name in new and name in old and new[name] == old[name]:
+                continue
+            here, inner = (*at, "f:" + name), shapes.child(schema, name) or shapes.OPEN
+            if name not in old:
+                fields.walk(new[name], here, inner, self.now)
+            elif name not in new:
+                fields.walk(old[name], here, inner, self.was)
             else:
-                fields.walk_fields(theirs[step], here, each, was)
-    else:
-        fields.walk(new, at, schema, now)
-        fields.walk(old, at, schema, was)
+                self.look(new[name], old[name], here, inner)
+
+    def _look_at_items(self, new: Tree, old: Tree, at: Path, each: Schema) -> None:
+        for step in new.keys() | old.keys():
+            mine, theirs, here = new.get(step), old.get(step), (*at, step)
+            if mine == theirs:
+                continue
+            for item, found in ((mine, self.now), (theirs, self.was)):
+                if item is not None:
+                    found[here] = item
+            if mine is not None and theirs is not None:
+                self._look_into(mine, theirs, here, each)
+            elif mine is not None:
+                fields.walk_fields(mine, here, each, self.now)
+            elif theirs is not None:
+                fields.walk_fields(theirs, here, each, self.was)
 
 
-def _compare_fields(
-    new: Any, old: Any, at: Path, schema: Schema, now: dict[Path, Any], was: dict[Path, Any]
-) -> None:
-    for name, value in new.items():
-        here = (*at, "f:" + name)
-        if name not in old:
-            fields.walk(value, here, shapes.child(schema, name) or shapes.OPEN, now)
-        elif value != old[name]:
-            _compare(value, old[name], here, shapes.child(schema, name) or shapes.OPEN, now, was)
-    for name, value in old.items():
-        if name not in new:
-            fields.walk(value, (*at, "f:" + name), shapes.child(schema, name) or shapes.OPEN, was)
+def _is_open(value: Any, schema: Schema) -> bool:
+    """Whether a field has fields of its own, or items that are told apart by keys."""
+    if isinstance(value, dict):
+        return not shapes.is_atomic(schema)
+    return isinstance(value, list) and not shapes.is_set(schema) and bool(shapes.keys(schema))
 
 
-def _by_step(keys: tuple[str, ...], items: Iterable[Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _by_step(schema: Schema, items: Iterable[Any]) -> Tree:
+    keys, found = shapes.keys(schema), Tree()
     for item in items:  # of two with one key the first counts
         found.setdefault(fields.item_step(keys, item), item)
     return found
