@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from knet.kube.client import Client, Object
 from knet.kube.informer import Informer
+from knet.kube.informers import Informers
 from knet.kube.resources import Resource
 from knet.kube.sync import Key
 
@@ -41,10 +43,15 @@ class Index:
 class Cluster:
     """Register handlers with `on` and `index`, then `run`."""
 
-    def __init__(self, client: Client, kinds: Iterable[Resource | Informer]) -> None:
-        """`kinds` are followed whole; an informer in their place says itself what it keeps of its kind."""
+    def __init__(
+        self, client: Client, kinds: Iterable[Resource | Informer], shared: Informers | None = None
+    ) -> None:
+        """`kinds` are followed whole; an informer in their place says itself what it keeps of its kind. `shared` are
+        informers that others in this process use too.
+        """
         self.client = client
-        made = (kind if isinstance(kind, Informer) else Informer(client, kind) for kind in kinds)
+        follow = shared.get if shared else partial(Informer, client)
+        made = (kind if isinstance(kind, Informer) else follow(kind) for kind in kinds)
         self._informers = {informer.resource: informer for informer in made}
 
     def store(self, kind: Resource) -> Mapping[Key, Any]:

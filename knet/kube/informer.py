@@ -51,6 +51,7 @@ class Informer:
         self._handlers: list[Handler] = []
         self._synced = asyncio.Event()
         self._resync = resync
+        self._running = False
 
     @property
     def store(self) -> Mapping[Key, Any]:
@@ -58,7 +59,9 @@ class Informer:
         return self._sync.store
 
     def on_change(self, handler: Handler) -> None:
-        """Registers a handler; do it before `run`."""
+        """Registers a handler. One that comes late hears first of everything that is there, as new."""
+        for key, item in tuple(self.store.items()):
+            handler(key, None, item)
         self._handlers.append(handler)
 
     async def synced(self) -> None:
@@ -66,11 +69,20 @@ class Informer:
         await self._synced.wait()
 
     async def run(self) -> None:
-        """Follows the API until cancelled. Errors are logged and tried again with growing pauses."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._follow())
-            if self._resync is not None:
-                group.create_task(self._again(self._resync))
+        """Follows the API until cancelled. Errors are logged and tried again with growing pauses.
+
+        Who runs one that runs already, for several share it, waits.
+        """
+        if self._running:
+            await asyncio.Event().wait()
+        self._running = True
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._follow())
+                if self._resync is not None:
+                    group.create_task(self._again(self._resync))
+        finally:
+            self._running = False
 
     async def _again(self, seconds: float) -> None:
         await self._synced.wait()

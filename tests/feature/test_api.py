@@ -29,9 +29,9 @@ async def api():
         yield found
 
 
-@pytest.fixture
-async def client(api):
-    async with api.client() as made:
+@pytest.fixture(params=["http", "inside"])
+async def client(api, request):
+    async with api.client(inside=request.param == "inside") as made:
         yield made
 
 

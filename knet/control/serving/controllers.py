@@ -25,6 +25,7 @@ from knet.kube.client import Client, Object
 from knet.kube.cluster import Cluster
 from knet.kube.events import Recorder
 from knet.kube.informer import Informer
+from knet.kube.informers import Informers
 from knet.kube.objects import controller
 from knet.model.network import SYSTEM_NAMESPACE
 from knet.model.serving import REVISION_LABEL
@@ -58,16 +59,19 @@ class Serving:
         only: Collection[type[Loop]] = (),
         resolver: Resolver | None = None,
         insecure: Collection[str] = (),
+        shared: Informers | None = None,
     ) -> None:
         """`only`: the loops to run; none means all of them. `resolver` None: tags are asked of registries, of those
-        in `insecure` without TLS.
+        in `insecure` without TLS. `shared` are informers that others in this process use too.
         """
         self._only = frozenset(only)
         self._resolver = resolver or Digests(client, self.settings, insecure)
-        pods = Informer(client, resources.PODS, labels=REVISION_LABEL)
+        pods = (
+            shared.get(resources.PODS) if shared else Informer(client, resources.PODS, labels=REVISION_LABEL)
+        )
         # other namespaces' maps are not ours to read
         maps = Informer(client, resources.CONFIG_MAPS, namespace=SYSTEM_NAMESPACE)
-        self.cluster = Cluster(client, (*KINDS, maps, pods))
+        self.cluster = Cluster(client, (*KINDS, maps, pods), shared)
         self.configs = Configs(self.cluster, self._doubtful)
         self.configs.on_change(self._reconfigured)
         self._settings: Settings | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from knet.kube import cluster, resources
 from knet.kube.client import Client
+from knet.kube.informers import Informers
 from knet.kube.sync import Key
 
 __all__ = ["Cluster", "Key"]
@@ -22,5 +23,5 @@ KINDS = (
 class Cluster(cluster.Cluster):
     """What they share."""
 
-    def __init__(self, client: Client) -> None:
-        super().__init__(client, KINDS)
+    def __init__(self, client: Client, shared: Informers | None = None) -> None:
+        super().__init__(client, KINDS, shared)

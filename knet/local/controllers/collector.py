@@ -9,6 +9,7 @@ from knet.kube import resources
 from knet.kube.client import Client
 from knet.kube.errors import ApiError, Conflict, NotFound
 from knet.kube.informer import Informer
+from knet.kube.informers import Informers
 from knet.kube.resources import Resource
 from knet.kube.workqueue import WorkQueue
 from knet.local.controllers import ownership
@@ -25,30 +26,27 @@ _LEFT_ALONE = frozenset({("", "events"), ("events.k8s.io", "events"), ("coordina
 class Collector:
     """Follows every kind that the API has, those that are defined later too."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, shared: Informers | None = None) -> None:
         self._client = client
+        self._shared = shared or Informers(client)
+        self._alone = shared is None
         self._informers: dict[Resource, Informer] = {}
-        self._tasks: dict[Resource, asyncio.Task[None]] = {}
         self._queue: WorkQueue[At] = WorkQueue("garbage")
         self._uids: dict[str, At] = {}
         self._owned: dict[str, set[At]] = {}
-        self._definitions = Informer(client, resources.CUSTOM_RESOURCE_DEFINITIONS)
+        self._definitions = self._shared.get(resources.CUSTOM_RESOURCE_DEFINITIONS)
         self._definitions.on_change(lambda *_: self._changed.set())
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._definitions.run())
+            if self._alone:
+                group.create_task(self._shared.run())
             await self._definitions.synced()
             await self._discover()
             group.create_task(self._follow_kinds())
             group.create_task(self._queue.run(self._handle))
-            try:
-                await asyncio.Event().wait()
-            finally:
-                for task in self._tasks.values():
-                    task.cancel()
 
     async def _follow_kinds(self) -> None:
         while True:
@@ -60,12 +58,11 @@ class Collector:
         """Begins to follow kinds that are new, and ends to follow those that are gone."""
         wanted = set(await kinds(self._client))
         for kind in wanted - self._informers.keys():
-            informer = Informer(self._client, kind)
+            informer = self._shared.get(kind)
             informer.on_change(lambda _key, old, new, kind=kind: self._seen(kind, old, new))  # type: ignore[misc]
             self._informers[kind] = informer
-            self._tasks[kind] = asyncio.create_task(informer.run())
         for kind in self._informers.keys() - wanted:
-            self._tasks.pop(kind).cancel()
+            self._shared.drop(kind)
             del self._informers[kind]
         for informer in tuple(self._informers.values()):
             await informer.synced()
