@@ -60,6 +60,7 @@ class PodAutoscalers(Loop):
     """Reconciles PodAutoscalers. `owns` says which are this process's to scale."""
 
     resource = resources.POD_AUTOSCALERS
+    lag = 0.05
 
     def __init__(
         self,
@@ -79,7 +80,8 @@ class PodAutoscalers(Loop):
         self.owning(resources.SERVERLESS_SERVICES, resources.METRICS)
         cluster.on(resources.POD_AUTOSCALERS, self._gone)
         cluster.on(resources.DEPLOYMENTS, self._target_changed)
-        population.on_change(self.queue.add)  # a PodAutoscaler is named as its revision
+        # a PodAutoscaler is named as its revision
+        population.on_change(lambda key: self.queue.add_after(key, self.lag))
         decider.on_change(self.queue.add)
 
     def _gone(self, key: Key, _: Object | None, new: Object | None) -> None:
@@ -95,7 +97,7 @@ class PodAutoscalers(Loop):
         if old and new and old["spec"].get("replicas") == new["spec"].get("replicas"):
             return
         for pa in self._by_target.get("/".join(key)):
-            self.queue.add(pa)
+            self.queue.add_after(pa, self.lag)
 
     async def reconcile(self, item: Object) -> float | None:
         pa = pod_autoscaler(item)
@@ -106,10 +108,14 @@ class PodAutoscalers(Loop):
         found = await self._probe(pa) if asks(pa, around, now) else Probe.OK
         made = reconcile(pa, around, now, found)
         self._outcomes[pa.key] = _outcome(pa, around, made)
-        if made.metric is not None:
-            await self.ensure(resources.METRICS, made.metric)
         if made.replicas is not None:
             await self._scale(pa, made.replicas)
+            if (
+                not around.replicas
+            ):  # somebody waits for the pod that follows: the rest is told a moment later
+                return self.lag
+        if made.metric is not None:
+            await self.ensure(resources.METRICS, made.metric)
         if made.sks is not None:
             await self.ensure(resources.SERVERLESS_SERVICES, made.sks)
         await set_status(self.client, self.resource, item, made.status)

@@ -35,6 +35,10 @@ class Loop:
 
     resource: Resource
     component = "knet-serving-controller"
+    lag = 0.0
+    """Seconds for which a change of a child waits for the next. Where pods start, children change many times in a row,
+    and what follows for their owner is told once.
+    """
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
@@ -55,7 +59,7 @@ class Loop:
         for item in (old, new):
             name = controller_of(item, self.resource.kind) if item else ""
             if name:
-                self.queue.add((key[0], name))
+                self.queue.add_after((key[0], name), self.lag if old and new else 0.0)
 
     def everything(self) -> None:
         """Has all objects looked at: something changed that concerns them all."""

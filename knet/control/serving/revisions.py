@@ -60,6 +60,7 @@ class Revisions(Loop):
 
     resource = resources.REVISIONS
     component = "revision-controller"
+    lag = 0.05
 
     def __init__(
         self, cluster: Cluster, settings: Callable[[], Settings], resolver: Resolver | None = None
@@ -89,7 +90,7 @@ class Revisions(Loop):
         """Pods matter by how they fail; their Deployment tells when they are well."""
         for item in (old, new):
             if item and (name := label(item, REVISION_LABEL)):
-                self.queue.add((key[0], name))
+                self.queue.add_after((key[0], name), self.lag)
 
     async def reconcile(self, item: Object) -> float | None:
         revision = settled(typed(Revision, item), self._settings())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
@@ -59,13 +58,13 @@ def decide(deployment: Object, sets: Sequence[Object], now: float) -> Plan:
 
 def same_template(replica_set: Object, deployment: Object) -> bool:
     """Whether a ReplicaSet makes the pods that a Deployment wants now."""
-    mine = copy.deepcopy(spec(replica_set).get("template") or {})
-    ((mine.get("metadata") or {}).get("labels") or {}).pop(HASH, None)
-    theirs = spec(deployment).get("template") or {}
-    return _plain(mine) == _plain(theirs)
+    mine, theirs = spec(replica_set).get("template") or {}, spec(deployment).get("template") or {}
+    marked, *rest = _plain(mine)
+    wanted, *others = _plain(theirs)
+    return {k: v for k, v in marked.items() if k != HASH} == wanted and rest == others
 
 
-def _plain(template: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+def _plain(template: Mapping[str, Any]) -> tuple[Object, Object, Any]:
     meta = template.get("metadata") or {}
     return meta.get("labels") or {}, meta.get("annotations") or {}, template.get("spec")
 
@@ -153,10 +152,10 @@ def _recreate(deployment: Object, new: Object, old: Sequence[Object]) -> dict[st
 
 def _new_set(deployment: Object, revision: str, replicas: int) -> Object:
     mark = template_hash(deployment)
-    template = copy.deepcopy(spec(deployment)["template"])
+    template = json.copied(spec(deployment)["template"])
     meta = template.setdefault("metadata", {})
     meta["labels"] = {**(meta.get("labels") or {}), HASH: mark}
-    selector = copy.deepcopy(spec(deployment)["selector"])
+    selector = json.copied(spec(deployment)["selector"])
     selector["matchLabels"] = {**(selector.get("matchLabels") or {}), HASH: mark}
     notes = {
         k: v

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from knet.local.controllers.objects import (
     spec,
     status,
 )
+from knet.text import json
 
 _PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
 
@@ -82,7 +82,7 @@ def _status(replica_set: Object, alive: Sequence[Object], least: int, now: float
 
 def new_pod(replica_set: Object) -> Object:
     """A pod as the template says, owned by its ReplicaSet."""
-    template = copy.deepcopy(spec(replica_set)["template"])
+    template = json.copied(spec(replica_set)["template"])
     given = template.get("metadata") or {}
     meta = {k: given[k] for k in ("labels", "annotations", "finalizers") if given.get(k)}
     meta |= {

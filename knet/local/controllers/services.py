@@ -11,7 +11,7 @@ from knet.kube.errors import NotFound
 from knet.kube.workqueue import WorkQueue
 from knet.local.controllers import endpoints
 from knet.local.controllers.cluster import Cluster, Key
-from knet.local.controllers.objects import Object, labels, leaving, name, spec
+from knet.local.controllers.objects import Object, labels, leaving, name, ready, spec
 
 _OURS = (endpoints.OURS, endpoints.MIRROR)
 
@@ -25,6 +25,7 @@ class Endpoints:
         cluster.on(resources.SERVICES, lambda k, _old, _new: self._queue.add(k))
         cluster.on(resources.ENDPOINTS, lambda k, _old, _new: self._queue.add(k))
         cluster.on(resources.ENDPOINT_SLICES, self._slice_changed)
+        self._choosing = cluster.index(resources.SERVICES, _by_selector)
         cluster.on(resources.PODS, self._pod_changed)
 
     async def run(self) -> None:
@@ -32,11 +33,13 @@ class Endpoints:
         await self._queue.run(self._handle)
 
     def _pod_changed(self, at: Key, old: Object | None, new: Object | None) -> None:
-        have = [labels(pod).items() for pod in (old, new) if pod is not None]
-        for service in self._cluster.within(resources.SERVICES, at[0]):
-            wanted = spec(service).get("selector")
-            if wanted and any(wanted.items() <= found for found in have):
-                self._queue.add((at[0], name(service)))
+        goes = new is None or leaving(new) or (old is not None and ready(old) and not ready(new))
+        for pod in (old, new):
+            found = labels(pod).items() if pod is not None else ()
+            for term in found:
+                for key, service in self._choosing.get(_term(at[0], *term)).items():
+                    if spec(service)["selector"].items() <= found:
+                        self._queue.add_after(key, 0.0 if goes else _LAG_S)
 
     def _slice_changed(self, at: Key, old: Object | None, new: Object | None) -> None:
         for item in (old, new):
@@ -92,6 +95,20 @@ class Endpoints:
             await self._cluster.client.delete(kind, at[1], at[0])
         except NotFound:
             return
+
+
+_LAG_S = 0.03
+"""How much later a pod that comes is told of than one that goes: what happens to it meanwhile is told with it."""
+
+
+def _by_selector(service: Object) -> tuple[str, ...]:
+    """One of the labels that a Service asks for."""
+    wanted = sorted((spec(service).get("selector") or {}).items())
+    return (_term(service["metadata"]["namespace"], *wanted[-1]),) if wanted else ()
+
+
+def _term(namespace: str, label: str, value: str) -> str:
+    return f"{namespace}\0{label}\0{value}"
 
 
 _MARK = "knet.dev/endpoints"

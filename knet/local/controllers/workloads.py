@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from knet.kube import resources
@@ -16,12 +17,12 @@ from knet.local.controllers import deployment, replicaset
 from knet.local.controllers.cluster import Cluster, Key
 from knet.local.controllers.objects import (
     Object,
+    active,
     controller_of,
     key,
     labels,
     leaving,
     name,
-    owned_by,
     selects,
     spec,
 )
@@ -29,6 +30,10 @@ from knet.local.controllers.objects import (
 _SLOW_CACHE_S = 5.0
 """After so long, a pod that was made and never seen is taken for gone again."""
 _AT_ONCE = 50
+_LAG_S = 0.05
+"""What is to be done is done at once. What came of it is told so much later: once for several changes, and out of the
+way of a pod that somebody waits for.
+"""
 
 
 class ReplicaSets:
@@ -39,7 +44,9 @@ class ReplicaSets:
         self._queue: WorkQueue[Key] = WorkQueue("replicaset")
         self._made: dict[Key, dict[str, float]] = {}
         self._deleted: dict[Key, dict[str, float]] = {}
-        cluster.on(resources.REPLICA_SETS, lambda k, _old, _new: self._queue.add(k))
+        self._owned = cluster.index(resources.PODS, owner_of)
+        self._loose = cluster.index(resources.PODS, _unowned)
+        cluster.on(resources.REPLICA_SETS, partial(_look, self._queue))
         cluster.on(resources.PODS, self._pod_changed)
 
     async def run(self) -> None:
@@ -47,12 +54,13 @@ class ReplicaSets:
         await self._queue.run(self._handle)
 
     def _pod_changed(self, _key: Key, old: Object | None, new: Object | None) -> None:
+        lag = _LAG_S if new is not None and active(new) else 0.0  # one that goes may have to be replaced
         for pod in (old, new):
             if pod is None:
                 continue
             owner, (namespace, _) = controller_of(pod), key(pod)
             if owner and owner["kind"] == "ReplicaSet":
-                self._queue.add((namespace, owner["name"]))
+                self._queue.add_after((namespace, owner["name"]), lag)
             elif owner is None:  # an orphan that some set may adopt
                 for item in self._cluster.within(resources.REPLICA_SETS, namespace):
                     if selects(spec(item).get("selector"), pod):
@@ -68,27 +76,20 @@ class ReplicaSets:
         now = time.time()
         waiting = self._unseen(at, pods, now)
         plan = replicaset.decide(item, pods, now)
-        if not leaving(item) and not waiting:
+        if not leaving(item) and not waiting and (plan.create or plan.delete):
             await self._create(at, item, plan.create)
             for pod in plan.delete:
                 await self._delete(at, pod)
+            return _LAG_S
         await set_status(self._cluster.client, resources.REPLICA_SETS, item, plan.status)
         return _SLOW_CACHE_S if waiting else plan.again
 
     async def _pods(self, item: Object) -> list[Object]:
         """The pods of a set; those without a controller that it selects are adopted first."""
-        found = []
-        for pod in self._cluster.within(resources.PODS, item["metadata"]["namespace"]):
-            if owned_by(pod, item):
-                found.append(pod)
-            elif (
-                controller_of(pod) is None
-                and not leaving(pod)
-                and not leaving(item)
-                and selects(spec(item).get("selector"), pod)
-            ):
-                found.append(await self._adopt(pod, item))
-        return found
+        found = list(self._owned.get(item["metadata"]["uid"]).values())
+        loose = () if leaving(item) else self._loose.get(item["metadata"]["namespace"]).values()
+        chosen = [p for p in loose if not leaving(p) and selects(spec(item).get("selector"), p)]
+        return found + [await self._adopt(pod, item) for pod in chosen]
 
     async def _adopt(self, pod: Object, item: Object) -> Object:
         owners = [*(pod["metadata"].get("ownerReferences") or ()), owner_reference(item)]
@@ -125,7 +126,8 @@ class Deployments:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._queue: WorkQueue[Key] = WorkQueue("deployment")
-        cluster.on(resources.DEPLOYMENTS, lambda k, _old, _new: self._queue.add(k))
+        self._owned = cluster.index(resources.REPLICA_SETS, owner_of)
+        cluster.on(resources.DEPLOYMENTS, partial(_look, self._queue))
         cluster.on(resources.REPLICA_SETS, self._set_changed)
 
     async def run(self) -> None:
@@ -136,14 +138,14 @@ class Deployments:
         for item in (old, new):
             owner = controller_of(item) if item else None
             if owner and owner["kind"] == "Deployment":
-                self._queue.add((at[0], owner["name"]))
+                self._queue.add_after((at[0], owner["name"]), _LAG_S if new is not None else 0.0)
 
     async def _handle(self, at: Key) -> float | None:
         item = self._cluster.store(resources.DEPLOYMENTS).get(at)
         if item is None or leaving(item):
             return None
         namespace, client = at[0], self._cluster.client
-        sets = [s for s in self._cluster.within(resources.REPLICA_SETS, namespace) if owned_by(s, item)]
+        sets = self._owned.get(item["metadata"]["uid"]).values()
         plan = deployment.decide(item, [s for s in sets if not leaving(s)], time.time())
         if plan.create is not None:
             try:
@@ -157,6 +159,8 @@ class Deployments:
             await client.patch(resources.REPLICA_SETS, title, {"spec": {"replicas": replicas}}, namespace)
         for title in plan.delete:
             await client.delete(resources.REPLICA_SETS, title, namespace, propagation="Background")
+        if plan.create is not None or plan.scale or plan.delete:
+            return _LAG_S
         item = await self._note_revision(item, plan.revision)
         await set_status(client, resources.DEPLOYMENTS, item, plan.status)
         return plan.again
@@ -176,6 +180,22 @@ class Deployments:
         change = {"metadata": {"annotations": {deployment.REVISION: revision}}}
         namespace, title = key(item)
         return await self._cluster.client.patch(resources.DEPLOYMENTS, title, change, namespace)
+
+
+def owner_of(item: Object) -> tuple[str, ...]:
+    """The uid of an object's controller: what it is found by."""
+    owner = controller_of(item)
+    return (owner["uid"],) if owner else ()
+
+
+def _unowned(item: Object) -> tuple[str, ...]:
+    return () if controller_of(item) else (item["metadata"]["namespace"],)
+
+
+def _look(queue: WorkQueue[Key], at: Key, old: Object | None, new: Object | None) -> None:
+    """Has an object looked at: at once if it asks for something else, later if only what is told of it is other."""
+    same = old is not None and new is not None and spec(old) == spec(new) and leaving(old) == leaving(new)
+    queue.add_after(at, _LAG_S if same else 0.0)
 
 
 async def run(cluster: Cluster) -> None:
