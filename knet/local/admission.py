@@ -42,6 +42,24 @@ class Admission:
         return self._policy
 
 
+class Placement:
+    """What a scheduler decides, there being one node: a pod is on it from the beginning (a real one writes again)."""
+
+    def __init__(self, node: str) -> None:
+        self._node = node
+
+    def __call__(self, write: Write) -> Object:
+        """The pod with its node."""
+        spec = write.new.get("spec") or {}
+        if write.kind.collection != "pods" or write.operation != "CREATE" or not _schedulable(spec):
+            return write.new
+        return {**write.new, "spec": {**spec, "nodeName": self._node}}
+
+
+def _schedulable(spec: Object) -> bool:
+    return not spec.get("nodeName") and not spec.get("schedulingGates")
+
+
 def _asked(write: Write) -> Asked:
     collection = write.kind.collection
     orphan = write.operation == "DELETE" and collection == REVISIONS and _orphan(write)

@@ -35,8 +35,9 @@ from knet.kube import resources
 from knet.kube.client import Client
 from knet.kube.connection import with_token
 from knet.kube.errors import AlreadyExists
+from knet.kube.informers import Informers
 from knet.local import gateway, serverless, serving, state
-from knet.local.admission import Admission
+from knet.local.admission import Admission, Placement
 from knet.local.api.errors import Refused
 from knet.local.api.kinds import Object
 from knet.local.api.server import ApiServer
@@ -46,7 +47,7 @@ from knet.local.controllers.cluster import Cluster
 from knet.local.controllers.collector import Collector
 from knet.local.pods.environment import MARK
 from knet.local.pods.logs import LogError
-from knet.local.pods.node import Node, end_leftovers
+from knet.local.pods.node import NODE, Node, end_leftovers
 from knet.local.pods.node import Options as NodeOptions
 
 
@@ -121,14 +122,18 @@ async def run(wanted: Run, voice: Voice, stopped: asyncio.Event) -> None:
             api, node_of = await _api(wanted, stack)
             there = with_token(api.url, api.token, api.certificate)
             client = await stack.enter_async_context(Client(there, api.inside()))
+            shared = Informers(client)
+            following = asyncio.create_task(shared.run())
+            stack.push_async_callback(_cancel, [following])
             await _install(client, wanted)
             voice.step("finding out what this machine offers to pods")
-            node = _node(wanted, client)
+            node = _node(wanted, client, shared)
             stack.push_async_callback(node.stop)
             await node.start()
             node_of.append(node)
             voice.step("starting Envoy")
-            tasks = await _controllers(wanted, client, stack, node, voice)
+            tasks = await _controllers(wanted, client, stack, node, voice, shared=shared)
+            tasks.append(following)
             took = time.monotonic() - begun
             machine = tuple(node.modes.lines())
             ready = Ready(api.url, wanted.kubeconfig, wanted.http, wanted.https, machine, took)
@@ -159,7 +164,7 @@ async def _api(wanted: Run, stack: contextlib.AsyncExitStack) -> tuple[ApiServer
     token = state.token(wanted.state)
     database = wanted.state / "api.db"
     try:
-        api = ApiServer(database, wanted.state, token=token, logs=logs, admit=[Admission()])
+        api = ApiServer(database, wanted.state, token=token, logs=logs, admit=[Admission(), Placement(NODE)])
     except sqlite3.DatabaseError as error:
         hint = f"move {database} away, or knet reset, which deletes it"
         raise KnetError(checks.UNREADABLE(f"{database}: {error}", hint=hint)) from error
@@ -213,17 +218,23 @@ async def _install(client: Client, wanted: Run) -> None:
         await client.apply(resources.SERVICES, body)
 
 
-def _node(wanted: Run, client: Client) -> Node:
+def _node(wanted: Run, client: Client, shared: Informers) -> Node:
     options = NodeOptions(host_network=wanted.host_network)
-    return Node(client, wanted.pods, wanted.state / "images.yaml", wanted.environment, options)
+    return Node(client, wanted.pods, wanted.state / "images.yaml", wanted.environment, options, shared=shared)
 
 
 async def _controllers(
-    wanted: Run, client: Client, stack: contextlib.AsyncExitStack, node: Node, voice: Voice
+    wanted: Run,
+    client: Client,
+    stack: contextlib.AsyncExitStack,
+    node: Node,
+    voice: Voice,
+    *,
+    shared: Informers,
 ) -> list[asyncio.Task[Any]]:
     children = await _children(wanted, client, node, voice)
     stack.push_async_callback(children.stop)
-    cluster = Cluster(client)
+    cluster = Cluster(client, shared)
     server = Server()
     xds = await server.start()
     host_ip = node.modes.host_ip
@@ -245,9 +256,9 @@ async def _controllers(
         workloads.run(cluster),
         endpoints.run(),
         cluster.run(),
-        Collector(client).run(),
+        Collector(client, shared).run(),
         ingresses.run(),
-        Serving(client, resolver=Unresolved()).run(),
+        Serving(client, resolver=Unresolved(), shared=shared).run(),
         Canaries(client, GatewayStatistics(gateway.admins(log.parent))).run(),
     )
     tasks = [asyncio.create_task(loop) for loop in loops]

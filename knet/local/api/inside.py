@@ -50,7 +50,9 @@ class Inside:
             return
         whole = _Whole()
         await self._serve(asked, whole.hear)
-        await asyncio.sleep(0)  # nothing above has waited: a row of writes would keep everybody else from working
+        await asyncio.sleep(
+            0
+        )  # nothing above has waited: a row of writes would keep everybody else from working
         yield whole
 
     async def _serve(self, asked: Asked, hear: Callable[[Message], Awaitable[None]]) -> None:

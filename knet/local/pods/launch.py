@@ -45,7 +45,7 @@ class Launch:
     """Everything that is needed to run something in a container: its first process, a probe, a hook."""
 
     argv: tuple[str, ...]
-    enter: tuple[str, ...]
+    namespace: str
     env: Mapping[str, str]
     cwd: str
     mounts: tuple[volumes.Mount, ...]
@@ -74,8 +74,9 @@ class Launch:
     async def execute(self, command: list[str], seconds: float) -> Result:
         """Runs another command in the same place. Raises OSError, TimeoutError."""
         if not self.mounts:
-            return await run((*self.enter, *command), env=self.env, cwd=self.cwd, seconds=seconds)
-        return await run((*self.enter, *self._wrapped(command)), env=self.env, seconds=seconds)
+            place = {"cwd": self.cwd, "namespace": self.namespace}
+            return await run(command, env=self.env, seconds=seconds, **place)
+        return await run(self._wrapped(command), env=self.env, seconds=seconds, namespace=self.namespace)
 
     def _wrapped(self, argv: Iterable[str], info: int | None = None) -> list[str]:
         assert self.program is not None  # `prepare` refuses volumes without it
@@ -84,7 +85,7 @@ class Launch:
     def _spawned(self, argv: Iterable[str], output: Output, keep: tuple[int, ...]) -> Process:
         cwd = None if self.mounts else self.cwd
         try:
-            return spawn((*self.enter, *argv), output, env=self.env, cwd=cwd, keep=keep)
+            return spawn(tuple(argv), output, env=self.env, cwd=cwd, keep=keep, namespace=self.namespace)
         except OSError as error:
             about = error.filename if error.filename == cwd else self.argv[0]
             raise NotStarted(f'exec: "{about}": {error.strerror}') from None
@@ -138,7 +139,7 @@ class Launcher:
         argv = tuple(expand(str(word), env) for word in words)
         ours = image is queue_proxy() and argv == image.command and not found
         slot = await self.queues.take(place) if ours else None
-        return Launch(argv, place.enter, env, cwd, found, self.modes.bubblewrap, slot)
+        return Launch(argv, place.namespace, env, cwd, found, self.modes.bubblewrap, slot)
 
     async def refresh(self, pod: Object, sources: Sources) -> None:
         """Brings volumes up to date with their ConfigMaps and Secrets. Raises Refused, and keeps the old."""

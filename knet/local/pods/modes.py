@@ -72,7 +72,7 @@ async def probe(
 async def _namespaces(environment: Mapping[str, str], seed: str) -> tuple[Namespaces | None, str]:
     if sys.platform != "linux":
         return None, "network namespaces are a feature of Linux"
-    missing = [t for t in ("ip", "unshare", "nsenter") if not shutil.which(t, path=environment.get("PATH"))]
+    missing = [t for t in ("ip", "unshare") if not shutil.which(t, path=environment.get("PATH"))]
     if missing:
         return None, f"{', '.join(missing)} not found: install iproute2 and util-linux"
     try:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from knet.local.pods.lull import Lull
 from knet.local.pods.process import Process, run, spawn
 from knet.local.pods.status import Sandbox
 
@@ -37,10 +38,9 @@ class NetworkError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A pod's sandbox, the words to put before a command that is to run in it, and its namespace's file."""
+    """A pod's sandbox, and its namespace's file (none: the host's)."""
 
     sandbox: Sandbox
-    enter: tuple[str, ...] = ()
     namespace: str = ""
 
 
@@ -117,6 +117,7 @@ class Namespaces:
         self._free: collections.deque[str] = collections.deque()
         self._held: dict[str, _Held] = {}
         self._ahead: collections.deque[asyncio.Task[_Held]] = collections.deque()
+        self._lull = Lull(self._fill)
         self.on_ahead: Callable[[Place], None] | None = None
         """Hears of every place that is made before its pod."""
 
@@ -126,6 +127,7 @@ class Namespaces:
 
     async def stop(self) -> None:
         """Lets all namespaces go."""
+        self._lull.end()
         for number, building in enumerate(self._ahead):
             with contextlib.suppress(NetworkError):
                 self._held[f" ahead {number}"] = await building
@@ -135,11 +137,14 @@ class Namespaces:
     async def make(self, uid: str, ports: Sequence[int], kept: Mapping[int, int]) -> Place:
         del ports, kept  # every pod has all ports to itself
         ready = self._ahead.popleft() if self._ahead else asyncio.create_task(self._build())
+        self._lull.later()
+        self._held[uid] = held = await ready
+        return held.place
+
+    def _fill(self) -> None:
         while len(self._ahead) < _AHEAD:
             self._ahead.append(asyncio.create_task(self._build()))
             self._ahead[-1].add_done_callback(self._built)
-        self._held[uid] = held = await ready
-        return held.place
 
     def _built(self, done: asyncio.Task[_Held]) -> None:
         """A namespace is there before its pod. What went wrong is told by `make`."""
@@ -157,12 +162,11 @@ class Namespaces:
             raise NetworkError(f"all addresses of {self._subnet} are taken")
         holder, pipe = await self._hold()
         namespace = f"/proc/{holder.pid}/ns/net"
-        inside = ("nsenter", f"--net={namespace}", "--")
-        held = _Held(holder, pipe, Place(Sandbox(ip, self.host_ip, {}), inside, namespace))
+        held = _Held(holder, pipe, Place(Sandbox(ip, self.host_ip, {}), namespace))
         device = f"knet{secrets.token_hex(4)}"
         try:
-            await self._ip((), _outside(device, holder.pid, self.host_ip, ip))
-            await self._ip(inside, _inside(self.host_ip, ip))
+            await self._ip("", _outside(device, holder.pid, self.host_ip, ip))
+            await self._ip(namespace, _inside(self.host_ip, ip))
         except BaseException:
             await self._release(held)
             raise
@@ -199,10 +203,14 @@ class Namespaces:
             raise
         return holder, write
 
-    async def _ip(self, enter: Sequence[str], batch: str) -> None:
+    async def _ip(self, namespace: str, batch: str) -> None:
         try:
             done = await run(
-                (*enter, "ip", "-batch", "-"), env=self._environment, seconds=_SECONDS, text=batch
+                ("ip", "-batch", "-"),
+                env=self._environment,
+                seconds=_SECONDS,
+                text=batch,
+                namespace=namespace,
             )
         except (OSError, TimeoutError) as error:
             raise NetworkError(f"ip: {error}") from None

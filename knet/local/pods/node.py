@@ -12,10 +12,9 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from knet.kube.client import Client
-from knet.kube.informer import Informer
+from knet.kube.informers import Informers
 from knet.kube.resources import PODS, SERVICES
 from knet.kube.workqueue import WorkQueue
 from knet.local.pods import reaper
@@ -41,11 +40,15 @@ Key = tuple[str, str]
 _UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
+NODE = "knet"
+"""The name of the one node of an embedded cluster."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How a node runs pods. `host_network` asks for shared ports even where namespaces work."""
 
-    name: str = "knet"
+    name: str = NODE
     backoff: Backoff = field(default_factory=Backoff)
     host_network: bool = False
     shutdown: float = 5.0
@@ -72,8 +75,12 @@ class Node:
         images: Path,
         environment: Mapping[str, str],
         options: Options | None = None,
+        *,
+        shared: Informers | None = None,
     ) -> None:
-        """`environment` is that of the machine, of which pods take over the little they need."""
+        """`environment` is that of the machine, of which pods take over the little they need; `shared` are informers
+        that somebody runs already.
+        """
         self._client = client
         self._directory = directory.resolve()
         self._images = Images(images)
@@ -81,8 +88,9 @@ class Node:
         self._options = options or Options()
         self.mark = f"{family(self._directory)}{secrets.token_hex(4)}/"
         """Begins what KNET_POD says in processes that are to end with this one, however that happens."""
-        self._pods = Informer(client, PODS, keep=_kept)
-        self._services = Informer(client, SERVICES, keep=_kept)
+        self._informers = shared or Informers(client)
+        self._alone = shared is None
+        self._pods, self._services = self._informers.get(PODS), self._informers.get(SERVICES)
         self._queue: WorkQueue[Key] = WorkQueue("pod")
         self._workers: dict[Key, Worker] = {}
         self._leaving: dict[str, Worker] = {}
@@ -126,8 +134,9 @@ class Node:
             token=Signer(self._directory / "tokens.key").token,
         )
         self._pods.on_change(lambda key, _old, _new: self._queue.add(key))
-        loops = (self._pods.run(), self._services.run(), recorder.run())
-        self._tasks = [asyncio.create_task(loop) for loop in loops]
+        self._tasks = [asyncio.create_task(recorder.run())]
+        if self._alone:
+            self._tasks.append(asyncio.create_task(self._informers.run()))
         await self._services.synced()
         await self._pods.synced()
         self._forget_folders()
@@ -265,11 +274,6 @@ def _deleted(pod: Object) -> Object:
     if pod["metadata"].get("deletionTimestamp"):
         return pod
     return {**pod, "metadata": {**pod["metadata"], "deletionTimestamp": stamp(time.time())}}
-
-
-def _kept(found: dict[str, Any]) -> dict[str, Any]:
-    found.get("metadata", {}).pop("managedFields", None)
-    return found
 
 
 def _capacity() -> dict[str, int]:

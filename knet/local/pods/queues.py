@@ -27,11 +27,10 @@ import orjson
 
 from knet.local.pods.environment import MARK
 from knet.local.pods.images import queue_environment
+from knet.local.pods.lull import Lull
 from knet.local.pods.network import Place
 from knet.local.pods.process import Output, Process, spawn
 
-_QUIET = 0.7
-"""Seconds after the last start of a pod until spares are made: they cost CPU that the pod needs."""
 _SPARES = 2
 _PATIENCE = 5.0
 _MESSAGE = 65536
@@ -108,7 +107,7 @@ class Queues:
         self._slots: dict[int, Slot] = {}
         self._spare: dict[str, collections.deque[Slot]] = collections.defaultdict(collections.deque)
         self._ahead: dict[str, Place] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._lull = Lull(self._fill)
         self._filling: asyncio.Task[None] | None = None
         self._stopped = False
 
@@ -144,8 +143,7 @@ class Queues:
     async def stop(self) -> None:
         """Ends the zygote and spares. Pods' own have been ended by those who run them."""
         self._stopped = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._lull.end()
         if self._filling is not None:
             self._filling.cancel()
             await asyncio.gather(self._filling, return_exceptions=True)
@@ -160,10 +158,8 @@ class Queues:
             await self._zygote.wait()
 
     def _later(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._socket is not None and not self._stopped:
-            self._timer = asyncio.get_running_loop().call_later(_QUIET, self._fill)
+        if self._socket is not None:
+            self._lull.later()
 
     def _fill(self) -> None:
         if self._filling is None or self._filling.done():

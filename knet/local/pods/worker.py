@@ -204,7 +204,7 @@ class Worker:
         place, self._place = self._place, None
         if place is not None:
             modes = self._kit.launcher.modes
-            network: Network = modes.namespaces if place.enter and modes.namespaces else modes.ports
+            network: Network = modes.namespaces if place.namespace and modes.namespaces else modes.ports
             self._kit.launcher.queues.forget(place)
             await asyncio.to_thread(reaper.end, f"{self._kit.mark}{self.uid}")  # what left its session
             await network.remove(self.uid)

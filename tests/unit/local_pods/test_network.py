@@ -11,7 +11,7 @@ from unittest.mock import AsyncMock
 
 import pytest
 
-from knet.local.pods import modes, network
+from knet.local.pods import lull, modes, network
 from knet.local.pods.network import HostPorts, Namespaces, NetworkError, candidates
 from knet.local.pods.process import run
 from unit.local_pods.pods import eventually
@@ -76,7 +76,9 @@ async def test_a_pod_has_an_address_that_the_host_reaches(namespaces):
     script = (
         "import socket; s = socket.create_server(('0.0.0.0', 8080)); c, a = s.accept(); c.send(a[0].encode())"
     )
-    serving = asyncio.create_task(run((*place.enter, "python3", "-c", script), env=ENV, seconds=10))
+    serving = asyncio.create_task(
+        run(("python3", "-c", script), env=ENV, seconds=10, namespace=place.namespace)
+    )
     async with asyncio.timeout(10):
         while True:
             try:
@@ -95,15 +97,18 @@ async def test_pods_reach_one_another_and_the_host(namespaces):
         "import socket, sys; s = socket.create_server(('0.0.0.0', 8080)); print(1, flush=True); s.accept()"
     )
     ask = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)"
-    serving = asyncio.create_task(run((*one.enter, "python3", "-c", script), env=ENV, seconds=10))
+    serving = asyncio.create_task(
+        run(("python3", "-c", script), env=ENV, seconds=10, namespace=one.namespace)
+    )
     async with asyncio.timeout(10):
-        asking = (*two.enter, "python3", "-c", ask, one.sandbox.ip, "8080")
-        while (await run(asking, env=ENV, seconds=9)).code:
+        asking = ("python3", "-c", ask, one.sandbox.ip, "8080")
+        while (await run(asking, env=ENV, seconds=9, namespace=two.namespace)).code:
             pass
     await serving
     with socket.create_server((namespaces.host_ip, 0)) as listener:
         port = str(listener.getsockname()[1])
-        done = await run((*one.enter, "python3", "-c", ask, namespaces.host_ip, port), env=ENV, seconds=9)
+        asking = ("python3", "-c", ask, namespaces.host_ip, port)
+        done = await run(asking, env=ENV, seconds=9, namespace=one.namespace)
         assert done.code == 0, done.text
 
 
@@ -118,11 +123,12 @@ async def test_a_place_goes_with_its_pod(namespaces):
 
 async def test_addresses_that_were_used_come_last(namespaces, monkeypatch):
     monkeypatch.setattr(network, "_AHEAD", 1)
-    namespaces._held["one more"] = await namespaces._ahead.pop()
     place = await namespaces.make("u", (), {})
+    namespaces._fill()
     await asyncio.wait(namespaces._ahead)
     monkeypatch.setattr(namespaces, "_hosts", iter(()))
     ahead = await namespaces.make("v", (), {})
+    namespaces._fill()
     await asyncio.wait(namespaces._ahead)
     await namespaces.remove("u")
     with pytest.raises(NetworkError, match="are taken"):  # found out before there was one
@@ -149,3 +155,31 @@ async def test_what_a_machine_lacks_is_said(tmp_path, monkeypatch):
     assert "install bubblewrap" in text
     shared = await modes.probe(ENV, "x", tmp_path, host_network=True)
     assert "as asked for" in shared.lines()[0]
+
+
+async def test_places_are_made_ahead_in_a_quiet_moment(namespaces, monkeypatch):
+    told: list[str] = []
+    monkeypatch.setattr(lull, "QUIET_S", 0.2)
+    namespaces.on_ahead = lambda place: told.append(place.namespace)
+    for uid in "ab":
+        await namespaces.make(uid, (), {})
+    assert not namespaces._ahead, "the pods that start now have the processor to themselves"
+    await eventually(lambda: len(told) == network._AHEAD)
+    assert (await namespaces.make("c", (), {})).namespace == told[0]
+
+
+async def test_quiet_moments_come_at_last(monkeypatch):
+    monkeypatch.setattr(lull, "QUIET_S", 0.1)
+    monkeypatch.setattr(lull, "LONGEST_S", 0.3)
+    loop = asyncio.get_running_loop()
+    done: list[float] = []
+    waiting = lull.Lull(lambda: done.append(loop.time()))
+    began = loop.time()
+    async with asyncio.timeout(10):
+        while not done:
+            waiting.later()
+            await asyncio.sleep(0.01)
+    assert done[0] - began >= 0.3
+    waiting.end()
+    waiting.later()
+    assert waiting._timer is None
