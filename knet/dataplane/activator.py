@@ -21,7 +21,18 @@ from pathlib import Path
 from time import monotonic, time
 from typing import Any
 
-from knet.dataplane.activator_backends import activators, backends, is_private, revision_of, rules
+from knet.dataplane.activator_backends import (
+    PODS,
+    Backends,
+    Seat,
+    activators,
+    backends,
+    is_private,
+    revision_of,
+    rules,
+    seat,
+    with_seats,
+)
 from knet.dataplane.activator_check import Check
 from knet.dataplane.activator_coldstart import ColdStarts
 from knet.dataplane.activator_config import AGENT, CHECKS, LOG, ActivatorBootstrap
@@ -88,6 +99,9 @@ class Activator:
         self._endpoints = Informer(
             client, resources.ENDPOINTS, labels="networking.internal.knative.dev/serviceType", keep=_slim
         )
+        self._seats: dict[Key, dict[Key, Seat]] = {}
+        self._seated = Informer(client, resources.PODS, labels=PODS, keep=seat)
+        self._seated.on_change(self._seat_changed)
         self._revisions.on_change(self._revision_changed)
         self._endpoints.on_change(self._endpoints_changed)
         self.gates: dict[Key, Gate] = {}
@@ -117,11 +131,12 @@ class Activator:
             )  # after the servers: what is held is decided on till then
             left = self._journal.open()
             stack.callback(self._journal.close)
-            tasks = [asyncio.create_task(loop) for loop in (self._revisions.run(), self._endpoints.run())]
+            informers = self._revisions, self._endpoints, self._seated
+            tasks = [asyncio.create_task(informer.run()) for informer in informers]
             stack.callback(self._end_probes)
             stack.push_async_callback(_cancelled, tasks)
-            await self._revisions.synced()
-            await self._endpoints.synced()
+            for informer in informers:
+                await informer.synced()
             if self.envoy.adopted:
                 self._take_up(left)
             await self._serve(stack)
@@ -246,7 +261,7 @@ class Activator:
         if gate is None:
             gate = self.gates[key] = Gate(key, rules(new), now, partial(next, self._numbers), self._room)
             pods = self._pods[key] = Pods(partial(self._resize, key), partial(self._phase, key))
-            pods.update(backends(self._endpoints_of(key, private=True)))
+            pods.update(self._backends(key))
         else:
             gate.rules = rules(new)
             self._resize(key)
@@ -258,11 +273,32 @@ class Activator:
         if pods is None:
             return
         if is_private(said):
-            pods.update(backends(new))
-            if pods.known:
-                self._phase(key, "decide")
+            self._renew(key, pods)
         else:
             self._resize(key)
+
+    def _seat_changed(self, pod: Key, old: Seat | None, new: Seat | None) -> None:
+        if old == new:
+            return
+        if old is not None:
+            held = self._seats[old.revision]
+            del held[pod]
+            if not held:
+                del self._seats[old.revision]
+        if new is not None:
+            self._seats.setdefault(new.revision, {})[pod] = new
+        for revision in {told.revision for told in (old, new) if told is not None}:
+            if (pods := self._pods.get(revision)) is not None:
+                self._renew(revision, pods)
+
+    def _renew(self, key: Key, pods: Pods) -> None:
+        pods.update(self._backends(key))
+        if pods.known:
+            self._phase(key, "decide")
+
+    def _backends(self, key: Key) -> Backends:
+        seats = self._seats.get(key, {}).values()
+        return with_seats(backends(self._endpoints_of(key, private=True)), seats)
 
     def _endpoints_of(self, key: Key, *, private: bool) -> Object | None:
         found = self._endpoints.store.get((key[0], f"{key[1]}-private" if private else key[1]))

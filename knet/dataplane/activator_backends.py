@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from knet.dataplane.activator_config import H1, H2C
 from knet.dataplane.activator_gate import Key, Rules
+from knet.text import json
 
 Object = dict[str, Any]
 TYPE = "networking.internal.knative.dev/serviceType"
 _REVISION = "serving.knative.dev/revision"
+PODS = _REVISION
+"""The label that chooses the pods of revisions."""
+_PORT, _H2C_PORT = "queue-port", 8013
+_REAL_PORTS = "knet.dev/ports"
 _OWNER = "networking.internal.knative.dev/serverlessservice"
 _PROTOCOLS = {"http": H1, "http2": H2C}
 _DEFAULT_TIMEOUT = 300
@@ -24,6 +29,51 @@ class Backends:
     ready: tuple[str, ...] = ()
     other: tuple[str, ...] = ()
     protocol: str = H1
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Where a pod of a revision takes requests, whether or not it does by now; `address` is HOST:PORT, "" for none."""
+
+    revision: Key
+    address: str
+    protocol: str
+
+
+def seat(pod: Object) -> Seat:
+    """What a pod says of itself: its address is known as soon as it has one, before endpoints tell of it."""
+    meta, status = pod["metadata"], pod.get("status") or {}
+    revision = meta["namespace"], (meta.get("labels") or {}).get(_REVISION) or ""
+    ip = status.get("podIP") or ""
+    if not ip or meta.get("deletionTimestamp") or status.get("phase") in ("Succeeded", "Failed"):
+        return Seat(revision, "", H1)
+    containers = (pod.get("spec") or {}).get("containers") or ()
+    ports = (p for c in containers for p in c.get("ports") or () if p.get("name") == _PORT)
+    number = next((int(p["containerPort"]) for p in ports), 0)
+    if not number:
+        return Seat(revision, "", H1)
+    real = _real_ports(meta).get(str(number), number)
+    return Seat(revision, _joined(ip, real), H2C if number == _H2C_PORT else H1)
+
+
+def _real_ports(meta: Object) -> Object:
+    """Pods that share their node's network listen elsewhere than they say (`knet.dev/ports`)."""
+    text = (meta.get("annotations") or {}).get(_REAL_PORTS)
+    try:
+        found = json.loads(text) if text else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def with_seats(found: Backends, seats: Iterable[Seat]) -> Backends:
+    """Those that endpoints tell of, and pods that they do not tell of yet."""
+    known = {*found.ready, *found.other}
+    more = [seat for seat in seats if seat.address and seat.address not in known]
+    if not more:
+        return found
+    other = tuple(sorted({*found.other, *(seat.address for seat in more)}))
+    return Backends(found.ready, other, found.protocol if known else more[0].protocol)
 
 
 def revision_of(endpoints: Object) -> Key:
@@ -69,5 +119,8 @@ def _addresses(endpoints: Object) -> Iterator[tuple[str, str, bool]]:
         port, protocol = chosen
         for side, is_ready in (("addresses", True), ("notReadyAddresses", False)):
             for address in subset.get(side) or ():
-                ip = address["ip"]
-                yield (f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"), protocol, is_ready
+                yield _joined(address["ip"], port), protocol, is_ready
+
+
+def _joined(ip: str, port: Any) -> str:
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"

@@ -8,6 +8,8 @@ patience, so that a cold start does not wait for the next period.
 from __future__ import annotations
 
 import asyncio
+import re
+import socket
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,14 +19,15 @@ from typing import Any
 import orjson
 
 _PATIENCE = 10.0
-_SHORTEST_PAUSE, _LONGEST_PAUSE, _HASTE = 0.002, 0.05, 3.0
-_IDLE = 10
-"""Times an attempt's own length that a repeated probe waits before the next one, for its first three seconds: the
-request that waits for it hears within milliseconds, and fifty pods that start at once leave the processor to programs.
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05
+_SHARE = 25
+"""A repeated probe comes again after this part of the time that it has lasted: the request that waits for it hears
+within a millisecond from a program that starts at once, and fifty that start slowly have the processor for themselves.
 """
 _ATTEMPT = 0.1
 """Seconds for one attempt of a probe that is repeated; Knative's too."""
 _LINE = 8192
+_ADDRESS = re.compile(r"[\d.]+|[\da-fA-F:]+")
 _SERVING = b"\x00\x00\x00\x00\x02\x08\x01"
 """A gRPC message: HealthCheckResponse with `status: SERVING`."""
 _AGENT = "kube-probe/1.31"
@@ -111,27 +114,45 @@ async def _run(probe: Probe, bridge: Path) -> str:
     began, row = loop.time(), 0
     until = began + _PATIENCE
     while True:
-        tried = loop.time()
-        why = await attempt(probe, _ATTEMPT, bridge)
+        why = await _try(probe, bridge)
         row = 0 if why else row + 1
         if row >= probe.successes:
             return ""
         now = loop.time()
         if now >= until:
             return why
-        pause = (now - tried) * _IDLE if now - began < _HASTE else _LONGEST_PAUSE
-        await asyncio.sleep(min(max(pause, _SHORTEST_PAUSE), _LONGEST_PAUSE))
+        await asyncio.sleep(min(max((now - began) / _SHARE, _SHORTEST_PAUSE), _LONGEST_PAUSE))
 
 
-async def attempt(probe: Probe, seconds: float, bridge: Path) -> str:
-    """One attempt within `seconds`; why it failed, or nothing."""
+async def _try(probe: Probe, bridge: Path) -> str:
+    """One attempt, which begins with a connection as cheap as may be: mostly that is refused, as nobody listens yet."""
+    if probe.kind == "grpc" or not _ADDRESS.fullmatch(probe.host):
+        return await attempt(probe, _ATTEMPT, bridge)
+    family = socket.AF_INET6 if ":" in probe.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as line:
+        try:
+            async with asyncio.timeout(_ATTEMPT):
+                await asyncio.get_running_loop().sock_connect(line, (probe.host, probe.port))
+        except TimeoutError:
+            return _late(probe, _ATTEMPT)
+        except OSError as error:
+            return str(error)
+        return "" if probe.kind == "tcp" else await attempt(probe, _ATTEMPT, bridge, line.dup())
+
+
+def _late(probe: Probe, seconds: float) -> str:
+    return f"no answer from {probe.host}:{probe.port} within {seconds:g}s"
+
+
+async def attempt(probe: Probe, seconds: float, bridge: Path, held: socket.socket | None = None) -> str:
+    """One attempt within `seconds`; why it failed, or nothing. `held` is a connection that there is already."""
     try:
         async with asyncio.timeout(seconds):
             if probe.kind == "grpc":
                 return await _grpc(probe, bridge)
-            return await (_tcp if probe.kind == "tcp" else _http)(probe)
+            return await (_tcp(probe) if probe.kind == "tcp" else _http(probe, held))
     except TimeoutError:
-        return f"no answer from {probe.host}:{probe.port} within {seconds:g}s"
+        return _late(probe, seconds)
     except (OSError, ValueError) as error:
         return str(error)
 
@@ -142,9 +163,12 @@ async def _tcp(probe: Probe) -> str:
     return ""
 
 
-async def _http(probe: Probe) -> str:
+async def _http(probe: Probe, held: socket.socket | None) -> str:
     """A GET; every status from 200 to 399 is fine, as kubelet has it."""
-    reader, writer = await asyncio.open_connection(probe.host, probe.port, ssl=_tls(probe), limit=_LINE)
+    where: dict[str, Any] = {"host": probe.host, "port": probe.port} if held is None else {"sock": held}
+    if (secure := _tls(probe)) is not None:
+        where |= {"ssl": secure, "server_hostname": probe.host}
+    reader, writer = await asyncio.open_connection(**where, limit=_LINE)
     try:
         headers = {"Host": f"{probe.host}:{probe.port}", "User-Agent": _AGENT, "Accept": "*/*"}
         headers |= dict(probe.headers) | {"Connection": "close"}

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from knet.dataplane.activator_backends import Backends, activators, backends, revision_of, rules
+from knet.dataplane.activator_backends import (
+    Backends,
+    Seat,
+    activators,
+    backends,
+    revision_of,
+    rules,
+    seat,
+    with_seats,
+)
 from knet.dataplane.activator_coldstart import ColdStarts
 from knet.dataplane.activator_config import ActivatorBootstrap
 from knet.dataplane.activator_demand import Demand
@@ -50,6 +59,41 @@ def test_ports_are_found_by_name_in_every_subset():
     assert backends(None) == backends(endpoints()) == Backends()
     assert revision_of(found) == ("n", "r")
     assert activators(found) == ("10.0.0.1:8012", "10.0.0.2:8012", "10.0.0.3:20007")
+
+
+def pod(ip="10.0.0.9", port=8012, phase="Running", **meta):
+    containers = [
+        {"ports": [{"containerPort": 8080}]},
+        {"ports": [{"name": "queue-port", "containerPort": port}]},
+    ]
+    labels = {"serving.knative.dev/revision": "r"}
+    return {
+        "metadata": {"name": "p", "namespace": "n", "labels": labels, **meta},
+        "spec": {"containers": containers},
+        "status": {"podIP": ip, "phase": phase},
+    }
+
+
+def test_a_pod_tells_where_it_is_before_endpoints_do():
+    assert seat(pod()) == Seat(("n", "r"), "10.0.0.9:8012", "h1")
+    assert seat(pod("fd00::1", 8013)) == Seat(("n", "r"), "[fd00::1]:8013", "h2c")
+    assert seat(pod(annotations={"knet.dev/ports": '{"8012": 20001}'})).address == "10.0.0.9:20001"
+    assert seat(pod(annotations={"knet.dev/ports": "somebody's words"})).address == "10.0.0.9:8012"
+    for nowhere in (
+        pod(""),
+        pod(phase="Failed"),
+        pod(deletionTimestamp="2026-01-01T00:00:00Z"),
+        {"metadata": {"namespace": "n"}},
+    ):
+        assert seat(nowhere).address == ""
+
+
+def test_endpoints_count_before_what_pods_say_of_themselves():
+    one, two = Seat(KEY, "10.0.0.1:8012", "h1"), Seat(KEY, "10.0.0.2:8013", "h2c")
+    assert with_seats(Backends(), [two, Seat(KEY, "", "h1")]) == Backends((), ("10.0.0.2:8013",), "h2c")
+    told = Backends(("10.0.0.1:8012",), ("10.0.0.3:8012",), "h1")
+    assert with_seats(told, [one]) == told
+    assert with_seats(told, [one, two]).other == ("10.0.0.2:8013", "10.0.0.3:8012")
 
 
 def test_what_a_revision_asks_for_and_what_counts_without():
