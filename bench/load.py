@@ -74,6 +74,10 @@ class Load:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Sends no more, and waits for the answers to what was sent."""
         self._stopped.set()
         if self._task:
             await self._task

@@ -101,6 +101,8 @@ NOT_READY = Check("KNET382", "what was installed is not ready", E)
 NOT_INSTALLED = Check("KNET383", "knet is not installed on this cluster", E)
 CLUSTER_REFUSES = Check("KNET384", "the cluster refuses a request", E)
 USER_OBJECTS = Check("KNET385", "objects of users would be deleted", E)
+MIGRATION_REFUSED = Check("KNET386", "this migration cannot be made", E)
+NO_MIGRATION = Check("KNET387", "no such migration is under way", E)
 
 # 39x: canaries
 NO_CANARY = Check("KNET390", "there is no such canary", E)

@@ -127,6 +127,7 @@ def definition(resource: Resource) -> dict[str, Any]:
         "served": True,
         "storage": True,
         "schema": {"openAPIV3Schema": schema},
+        "subresources": {"status": {}},
     }
     names = {"plural": resource.plural, "singular": resource.kind.lower(), "kind": resource.kind}
     return {

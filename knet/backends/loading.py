@@ -7,7 +7,7 @@ waits until its hosts answer, and deletes it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from knet.model.kingress import (
@@ -35,9 +35,15 @@ class Loaded:
     visibilities: set[str] = field(default_factory=set)
 
 
-def child_key(parent: Key) -> Key:
+_SUFFIXES = {"contour.networking.knative.dev/endpointsProbe": "ep", "knet.dev/loads-endpoints": "load"}
+"""What each gateway's children are called, by their mark: two gateways may serve one KIngress (docs/migrate.md)."""
+MARKS = frozenset(_SUFFIXES)
+"""The annotations that say of a KIngress that it is a child."""
+
+
+def child_key(parent: Key, mark: str) -> Key:
     """The key of a KIngress's child."""
-    return parent[0], child_name(f"{parent[1]}--", "ep")
+    return parent[0], child_name(f"{parent[1]}--", _SUFFIXES[mark])
 
 
 def rules_of(ingress: IngressTable, loaded: Mapping[str, Loaded], domain: str) -> tuple[IngressRule, ...]:
@@ -61,17 +67,17 @@ def _rule(ingress: IngressTable, service: str, visibility: str, found: Loaded, d
     )
 
 
-def child_of(ingress: IngressTable, spec: IngressSpec, marks: Iterable[str]) -> KIngress:
-    """The child with this spec; annotations by the names `marks` say what it is."""
+def child_of(ingress: IngressTable, spec: IngressSpec, mark: str) -> KIngress:
+    """The child with this spec; an annotation by the name `mark` says what it is."""
     origin = ingress.origin
     owner = controlled_by(API_VERSION, KIND, origin.name, origin.uid)
-    namespace, name = child_key(ingress.key)
+    namespace, name = child_key(ingress.key, mark)
     return KIngress(
         metadata=ObjectMeta(
             name=name,
             namespace=namespace,
             labels=dict(origin.labels),
-            annotations={**origin.annotations, **dict.fromkeys(marks, "true")},
+            annotations={**origin.annotations, mark: "true"},
             owner_references=(OwnerReference.model_validate(owner),),
         ),
         spec=spec,

@@ -36,6 +36,11 @@ def command() -> None:
     show_default=True,
     help="kourier: Envoys ask us by xDS. contour, istio: they are programmed by objects.",
 )
+@click.option(
+    "--beside",
+    type=click.Choice(["kourier", "contour", "istio"]),
+    help="A second gateway that is programmed too, for knet migrate from one to the other.",
+)
 @click.option("--xds", default="0.0.0.0:18000", show_default=True, help="Where gateways ask; PORT 0: any.")
 @click.option(
     "--xds-tls",
@@ -99,6 +104,7 @@ def run_command(**given: Any) -> None:
 async def _run(
     *,
     gateway: str,
+    beside: str | None,
     kubeconfig: Path | None,
     xds: str,
     xds_tls: bool,
@@ -126,20 +132,22 @@ async def _run(
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with contextlib.AsyncExitStack() as stack:
         client = await stack.enter_async_context(Client(await connection(kubeconfig)))
-        if gateway == "kourier":
-            ingresses: Any = await _kourier(stack, client, xds, http, internal, tls=xds_tls)
-        else:
-            from knet.control.objects.controller import ObjectController
-            from knet.control.objects.gateways import KINDS
+        served: list[Any] = []
+        for name in dict.fromkeys(filter(None, (gateway, beside))):
+            if name == "kourier":
+                served.append(await _kourier(stack, client, xds, http, internal, tls=xds_tls))
+            else:
+                from knet.control.objects.controller import ObjectController
+                from knet.control.objects.gateways import KINDS
 
-            ingresses = ObjectController(client, KINDS[gateway]())
+                served.append(ObjectController(client, KINDS[name]()))
         if component_tls:
             from knet.control import component_certificates
 
             renewing = await component_certificates.keep(lambda: component_certificates.renew(client))
             stack.push_async_callback(_cancelled, renewing)
-        following = [asyncio.create_task(ingresses.serve())]
-        writers = [ingresses.write]
+        following = [asyncio.create_task(each.serve()) for each in served]
+        writers = [each.write for each in served]
         reviewing: Callable[[Asked], Verdict] = review
         if mode == "full":
             serving = Serving(client)
@@ -157,7 +165,7 @@ async def _run(
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="knet-webhook-")))
             webhook = Webhook(webhook_host, webhook_port, folder, static=webhook_static)
         election = Election(client, "knet", SYSTEM_NAMESPACE, identity)
-        click.echo(f"knet: KIngresses of {gateway}; this is {identity}")
+        click.echo(f"knet: KIngresses of {' and '.join(filter(None, (gateway, beside)))}; this is {identity}")
 
         async def write() -> None:
             async with asyncio.TaskGroup() as group:

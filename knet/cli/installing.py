@@ -19,6 +19,11 @@ _OPTIONS: list[Callable[[Any], Any]] = [
         help="Who carries the traffic; kourier brings its own Envoys.  [default: kourier]",
     ),
     click.option(
+        "--beside",
+        type=click.Choice(("istio", "contour", "kourier")),
+        help="A second gateway, for knet migrate from one to the other (docs/migrate.md).",
+    ),
+    click.option(
         "--mode",
         type=click.Choice(("full", "ingress-only")),
         help="All of Serving, or the gateway of a Knative Serving that is there.  [default: full]",
@@ -52,7 +57,7 @@ def values_of(given: dict[str, Any]) -> Any:
     from knet.install.values import read
 
     file = given.pop("file")
-    names = ("gateway", "mode", "replace", "ha", "image", "domain")
+    names = ("gateway", "beside", "mode", "replace", "ha", "image", "domain")
     options = {name: given.pop(name) for name in names}
     return read(_file(file) if file else {}, options)
 

@@ -35,6 +35,7 @@ COMMANDS = {
     "install": "Install knet on a cluster with a gateway of your choice, or upgrade it.",
     "manifests": "Print what install applies, for Git.",
     "doctor": "Say what is wrong with knet on a cluster, and the mend.",
+    "migrate": "Move a cluster from one gateway to another, and back, without a lost request.",
     "uninstall": "Take knet off a cluster; nothing stays.",
     "controller": "Run knet's controllers against a real cluster.",
     "activator": "Hold requests for revisions at zero until a pod is ready.",

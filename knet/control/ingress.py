@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
-
-from pydantic import ValidationError
 
 from knet.backends.api import Readiness, State
 from knet.control.gateway import Gateway
+from knet.control.guests import Guests, Reporter, is_helper, is_report, report, version_of
+from knet.control.ingress_kept import Kept, keep_ingress, routing
 from knet.control.ingress_status import Balancers, moment, status_of, turned
 from knet.control.plane import Plane
 from knet.envoy.server import Server
@@ -23,44 +23,12 @@ from knet.kube.client import Client
 from knet.kube.events import Recorder
 from knet.kube.informer import Informer
 from knet.kube.workqueue import WorkQueue
-from knet.model import core, kingress
-from knet.model.kingress import KIngress
+from knet.model import core
+from knet.rollout.migration import Report
 from knet.routing.table import Key, Visibility
 from knet.routing.world import World
 
 _CONFIG_NAMESPACE = "knative-serving"
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A KIngress as the informer keeps it. `typed` is None for one that cannot be read: `problem` says why."""
-
-    raw: dict[str, Any]
-    typed: KIngress | None
-    problem: str = ""
-
-    @property
-    def status(self) -> dict[str, Any]:
-        """Its status as it stands."""
-        found: dict[str, Any] = self.raw.get("status") or {}
-        return found
-
-    @property
-    def ingress_class(self) -> str:
-        """Whose it is; those of others, or of none (""), are left exactly as they are."""
-        notes = self.raw["metadata"].get("annotations") or {}
-        found: str = notes.get(kingress.CLASS_ANNOTATION) or notes.get(kingress.LEGACY_CLASS_ANNOTATION, "")
-        return found
-
-
-def keep_ingress(raw: dict[str, Any]) -> Kept:
-    """Parses a KIngress, its status aside. Who owns which field is left out: it is half of an object."""
-    raw = {**raw, "metadata": {k: v for k, v in raw["metadata"].items() if k != "managedFields"}}
-    try:
-        return Kept(raw, kingress.parse({k: v for k, v in raw.items() if k != "status"}))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        return Kept(raw, None, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
 
 
 class IngressController:
@@ -84,14 +52,18 @@ class IngressController:
         self._published = asyncio.Event()
         self._statuses: WorkQueue[Key] = WorkQueue("KIngress status")
         self._events = Recorder(client, "knet-ingress-controller")
+        self._guests = Guests(plane.backend.name)
+        self._reporter = Reporter(client, self._guests, self._report)
+        self._versions: dict[Key, Any] = {}
         self._ingresses = Informer(client, resources.INGRESSES, keep=keep_ingress)
         self._services = Informer(client, resources.SERVICES, keep=core.parse)
         self._slices = Informer(client, resources.ENDPOINT_SLICES, keep=core.parse)
         self._secrets = Informer(client, resources.SECRETS, keep=core.parse)
         self._maps = Informer(client, resources.CONFIG_MAPS, namespace=_CONFIG_NAMESPACE, keep=core.parse)
         self._ingresses.on_change(self._ingress_changed)
-        for informer in (self._services, self._slices, self._secrets, self._maps):
+        for informer in (self._services, self._slices, self._secrets):
             informer.on_change(lambda *_: self._dirty.set())
+        self._maps.on_change(lambda key, *_: None if is_report(key) else self._dirty.set())
 
     @property
     def _informers(self) -> tuple[Informer, ...]:
@@ -117,6 +89,7 @@ class IngressController:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._events.run())
             group.create_task(self._statuses.run(self._write_status))
+            group.create_task(self._reporter.run())
 
     async def listening(self) -> Outcome:
         """Waits until a gateway has its listeners, or refuses one."""
@@ -159,23 +132,42 @@ class IngressController:
             for key, kept in self._ingresses.store.items():
                 if kept.typed is None:
                     self._statuses.add(key)
+            self._reporter.touch()
 
     def _read(self) -> World:
+        maps = {key: found for key, found in self._maps.store.items() if not is_report(key)}
+        self._guests.learn(maps)
+        ingresses = {key: found.typed for key, found in self._ingresses.store.items()}
+        self._versions = {}
+        if self._guests.migration is not None:  # else all are as they are, and this takes time
+            kept = dict(self._ingresses.store)
+            ingresses = {key: self._guests.typed(key, found) for key, found in kept.items()}
+            served = {k: f for k, f in kept.items() if self._guests.serves(f) and not is_helper(f.notes)}
+            self._versions = {key: version_of(found.raw) for key, found in served.items()}
         slices: dict[Key, tuple[core.EndpointSlice, ...]] = {}
         for key in sorted(self._slices.store):
             found = self._slices.store[key]
             if found.service[1]:
                 slices[found.service] = (*slices.get(found.service, ()), found)
         return World(
-            {key: kept.typed for key, kept in self._ingresses.store.items() if kept.typed is not None},
+            {key: typed for key, typed in ingresses.items() if typed is not None},
             dict(self._services.store),
             slices,
             dict(self._secrets.store),
-            dict(self._maps.store),
+            maps,
+        )
+
+    def _report(self) -> Report | None:
+        """How far the gateways are with everything that was published last."""
+        states = self.gateway.confirmations.states
+        waiting = [key for key in sorted(self._versions) if not _is_ready(states.get(key))]
+        return report(
+            self._guests, self._versions, waiting, lambda key: states[key].reason if key in states else ""
         )
 
     def _heard(self, key: Key, _: Readiness) -> None:
         self._statuses.add(key)
+        self._reporter.touch()
 
     async def _write_status(self, key: Key) -> None:
         kept = self._ingresses.store.get(key)
@@ -203,9 +195,5 @@ class IngressController:
         return replace(state, reason=problem) if state.state is State.FAILED and problem else state
 
 
-def routing(ingress: KIngress | None) -> Any:
-    """What of a KIngress routing looks at; not its resourceVersion."""
-    if ingress is None:
-        return None
-    meta = ingress.metadata
-    return ingress.spec, meta.generation, meta.labels, meta.annotations, meta.creation_timestamp
+def _is_ready(found: Readiness | None) -> bool:
+    return found is not None and found.state is State.READY

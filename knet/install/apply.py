@@ -108,8 +108,8 @@ async def carry_out(
     """Writes what differs, prunes what is no longer there, keeps the inventory. Safe to be ended and run again."""
     report = Report()
     entries = {step.ref: Entry(step.digest, _made(step, old)) for step in steps}
-    base = replace(old or Inventory(), gateway=values.gateway, mode=str(values.mode))
-    new = Inventory(entries, gateway=base.gateway, mode=base.mode, scaled=base.scaled)
+    base = replace(old or Inventory(), gateway=values.gateway, mode=str(values.mode), beside=values.beside)
+    new = Inventory(entries, gateway=base.gateway, mode=base.mode, scaled=base.scaled, beside=base.beside)
     gone = inventory.pruned(old, entries)
     spaces = [step for step in steps if step.ref.kind == NAMESPACES.kind]
     for step in spaces:

@@ -45,6 +45,12 @@ class Patient:
         """Which gateway it is installed with; kourier where nobody says."""
         return self.inventory.gateway if self.inventory and self.inventory.gateway else "kourier"
 
+    @property
+    def gateways(self) -> tuple[str, ...]:
+        """All that are served: a second one is there during a migration."""
+        beside = self.inventory.beside if self.inventory else ""
+        return (self.gateway, beside) if beside else (self.gateway,)
+
 
 Look = Callable[[Patient], AsyncIterator[Finding]]
 
@@ -76,6 +82,7 @@ async def examine(client: Client) -> list[Finding]:
         ("settings", doctor_traffic.settings),
         ("classes", doctor_traffic.classes),
         ("routes", doctor_traffic.refusals),
+        ("migration", doctor_traffic.migrating),
         ("orphans", doctor_traffic.orphans),
     )
     found: list[Finding] = []

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 
 from knet.install.doctor import Finding, Patient, bad, good, warning
+from knet.install.migrate_state import remembered
 from knet.kube.client import Client, Object
 from knet.kube.errors import NotFound
 from knet.kube.objects import notes
@@ -36,6 +37,8 @@ async def settings(patient: Patient) -> AsyncIterator[Finding]:
             yield warning("settings", f"{name}: {error}", mend)
     wanted = f"{patient.gateway}.ingress.networking.knative.dev"
     config, _ = network.parse(await _data(patient.client, network.NAME))
+    if config.ingress_class in {f"{g}.ingress.networking.knative.dev" for g in patient.gateways}:
+        wanted = config.ingress_class
     if config.ingress_class != wanted:
         message = f"config-network chooses {config.ingress_class} for Routes that do not say, and knet serves {wanted}"
         mend = f'kubectl -n {SYSTEM_NAMESPACE} patch configmap config-network -p \'{{"data":{{"ingress-class":"{wanted}"}}}}\''
@@ -60,23 +63,24 @@ def _class(item: Object) -> str:
 
 async def classes(patient: Patient) -> AsyncIterator[Finding]:
     """KIngresses that no controller takes for its own."""
-    ours = f"{patient.gateway}.ingress.networking.knative.dev"
+    ours = {f"{gateway}.ingress.networking.knative.dev" for gateway in patient.gateways}
     counts = Counter(_class(item) for item in (await patient.client.list(INGRESSES)).items)
     for name, count in counts.items():
-        if name != ours:
+        if name not in ours:
             message = f"{count} KIngresses are of class {name or '(none)'}, which knet does not serve here"
             mend = (
                 "leave them to the controller of that class, if there is one; else see the annotation"
                 " networking.knative.dev/ingress-class of their Services, and ingress-class in config-network"
             )
             yield warning("classes", message, mend)
-    yield good("classes", f"{counts[ours]} KIngresses are of class {ours}")
+    for name in sorted(ours):
+        yield good("classes", f"{counts[name]} KIngresses are of class {name}")
 
 
 async def refusals(patient: Patient) -> AsyncIterator[Finding]:
     """KIngresses of ours that are not ready, and why: what a gateway refused (NACK) stands in their status."""
-    ours = f"{patient.gateway}.ingress.networking.knative.dev"
-    listed = [i for i in (await patient.client.list(INGRESSES)).items if _class(i) == ours]
+    ours = {f"{gateway}.ingress.networking.knative.dev" for gateway in patient.gateways}
+    listed = [i for i in (await patient.client.list(INGRESSES)).items if _class(i) in ours]
     waiting = 0
     shown = 0
     for item in listed:
@@ -115,6 +119,14 @@ def _seen(item: Object) -> bool:
     return bool(seen >= item["metadata"].get("generation", 1))
 
 
+async def migrating(patient: Patient) -> AsyncIterator[Finding]:
+    """A migration from one gateway to another that somebody has left where it was."""
+    found = await remembered(patient.client)
+    if found is not None:
+        message = f"from {found.state.source} to {found.state.target} is under way: both serve all KIngresses"
+        yield warning("migration", message, "knet migrate status; knet migrate goes on, --back goes back")
+
+
 async def orphans(patient: Patient) -> AsyncIterator[Finding]:
     """Objects whose owner is gone: left by a controller that was taken away too early, or a class that changed."""
     ingresses = await _listed(patient.client, INGRESSES)
@@ -125,6 +137,8 @@ async def orphans(patient: Patient) -> AsyncIterator[Finding]:
     }
     known = {i["metadata"]["uid"] for i in ingresses} | above
     classes = {i["metadata"]["uid"]: _class(i) for i in ingresses}
+    under_way = await remembered(patient.client)
+    both = {under_way.state.source, under_way.state.target} if under_way else set()
     count = 0
     found = [(INGRESSES, i, "") for i in ingresses]
     for gateway, kinds in _MADE.items():
@@ -142,7 +156,7 @@ async def orphans(patient: Patient) -> AsyncIterator[Finding]:
                 f"{kind.kind} {meta['namespace']}/{meta['name']}: its {owner['kind']} {owner['name']} is gone"
             )
             yield warning("orphans", message, mend)
-        elif gateway and not classes.get(owner["uid"], "").startswith(f"{gateway}."):
+        elif gateway and gateway not in both and not classes.get(owner["uid"], "").startswith(f"{gateway}."):
             count += 1
             message = f"{kind.kind} {meta['namespace']}/{meta['name']}: its KIngress is of another class now"
             yield warning("orphans", message, mend)

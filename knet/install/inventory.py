@@ -39,13 +39,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """`scaled` are Deployments of a replaced plugin (NAMESPACE/NAME) and the replicas that they had."""
+    """`beside` is the second gateway of a migration. `scaled` are Deployments of a replaced plugin (NAMESPACE/NAME) and the replicas that they had."""
 
     entries: Mapping[Ref, Entry] = field(default_factory=dict)
     version: str = knet.__version__
     gateway: str = ""
     mode: str = ""
     scaled: Mapping[str, int] = field(default_factory=dict)
+    beside: str = ""
 
 
 def ref_of(item: Object) -> Ref:
@@ -73,6 +74,8 @@ def dump(found: Inventory) -> Object:
         for ref, entry in sorted(found.entries.items())
     ]
     said = {"gateway": found.gateway, "mode": found.mode, "scaled": dict(found.scaled)}
+    if found.beside:
+        said["beside"] = found.beside
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -100,7 +103,9 @@ def load(item: Object | None) -> Inventory | None:
             Ref(e["apiVersion"], e["kind"], e["namespace"], e["name"]): Entry(e["digest"], e["made"])
             for e in json.loads(data["objects"])
         }
-        return Inventory(entries, data["version"], said["gateway"], said["mode"], said["scaled"])
+        return Inventory(
+            entries, data["version"], said["gateway"], said["mode"], said["scaled"], said.get("beside", "")
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"ConfigMap {SYSTEM_NAMESPACE}/{NAME} cannot be read: {error}") from error
 

@@ -62,8 +62,8 @@ def manifests(values: Values) -> list[Object]:
     """Everything that is installed, in order."""
     given = _given(values)
     names = ["namespaces", *_FILES]
-    if values.gateway != "contour":  # Contour's own installation has all that its HTTPProxies need
-        names.append(values.gateway)
+    # Contour's own installation has all that its HTTPProxies need
+    names += [gateway for gateway in values.gateways if gateway != "contour"]
     found = [item for name in names for item in _objects(f"install/{name}.yaml.j2", given)]
     found += _definitions(values)
     found += _config_maps(values)
@@ -98,8 +98,9 @@ def arguments(values: Values) -> dict[str, list[str]]:
         "--webhook-static",
         *("--identity", "$(POD_NAME)"),
         *("--gateway", str(values.gateway)),
+        *(("--beside", values.beside) if values.beside else ()),
     ]
-    if values.gateway == "kourier":  # of the others' Envoys a Prometheus tells
+    if "kourier" in values.gateways:  # of the others' Envoys a Prometheus tells
         domain = f"{GATEWAY_NAMESPACE}.svc.cluster.local"
         controller += [
             *("--xds", "0.0.0.0:18000"),
@@ -241,20 +242,19 @@ def _definitions(values: Values) -> list[Object]:
 
 def _config_maps(values: Values) -> Iterator[Object]:
     known = configmaps.keys()
-    own = _GATEWAY_CONFIGS[values.gateway]
-    others = {name for name in _GATEWAY_CONFIGS.values() if name != own}
+    own = {_GATEWAY_CONFIGS[gateway]: gateway for gateway in values.gateways}
+    others = {name for name in _GATEWAY_CONFIGS.values() if name not in own}
     written = settings(values)
     for name, entries in known.items():
         if name in others:
             continue
-        if values.mode is Mode.INGRESS_ONLY and name != own:
+        if values.mode is Mode.INGRESS_ONLY and name not in own:
             if name in written:  # Serving's own map: one key of ours in it
                 yield _map(name, written[name])
             continue
         example = configmaps.example(entries)
         made = _map(name, {configmaps.EXAMPLE: example, **written.get(name, {})})
-        provider = values.gateway if name == own else ""
-        made["metadata"]["labels"] = labels("config", provider)
+        made["metadata"]["labels"] = labels("config", own.get(name, ""))
         made["metadata"]["annotations"] = {configmaps.CHECKSUM: configmaps.checksum(example)}
         yield made
 

@@ -9,10 +9,12 @@ from typing import Any
 from knet import checks
 from knet.errors import Diagnostic
 from knet.install.inventory import Inventory
+from knet.install.migrate_state import remembered
 from knet.install.values import Mode, Values
 from knet.kube.client import Client
 from knet.kube.resources import CUSTOM_RESOURCE_DEFINITIONS, DEPLOYMENTS, INGRESSES
 from knet.model.network import SYSTEM_NAMESPACE
+from knet.rollout.migration import Migration
 
 INGRESSES_NAME = f"{INGRESSES.plural}.{INGRESSES.group}"
 GATEWAY_KINDS = {
@@ -36,6 +38,7 @@ class Facts:
     definitions: frozenset[str]
     deployments: dict[str, dict[str, Any]]
     inventory: Inventory | None = None
+    migration: Migration | None = None
 
     @property
     def upstream(self) -> bool:
@@ -52,21 +55,24 @@ async def facts_of(client: Client, found: Inventory | None) -> Facts:
     """Asks the cluster."""
     definitions = await client.list(CUSTOM_RESOURCE_DEFINITIONS)
     deployments = await client.list(DEPLOYMENTS, SYSTEM_NAMESPACE)
+    under_way = await remembered(client)
     return Facts(
         frozenset(item["metadata"]["name"] for item in definitions.items),
         {item["metadata"]["name"]: item for item in deployments.items},
         found,
+        under_way.state if under_way else None,
     )
 
 
 def refusals(values: Values, facts: Facts) -> Iterator[Diagnostic]:
     """Why the installation cannot be made, each with the mend."""
-    missing = [name for name in GATEWAY_KINDS[values.gateway] if name not in facts.definitions]
-    if missing:
-        yield checks.INSTALL_REFUSED(
-            f"{values.gateway} is not on this cluster: it has no {' and no '.join(missing)}",
-            hint=HELP[values.gateway],
-        )
+    for gateway in values.gateways:
+        missing = [name for name in GATEWAY_KINDS[gateway] if name not in facts.definitions]
+        if missing:
+            yield checks.INSTALL_REFUSED(
+                f"{gateway} is not on this cluster: it has no {' and no '.join(missing)}",
+                hint=HELP[gateway],
+            )
     if values.mode is Mode.FULL and facts.upstream:
         yield checks.INSTALL_REFUSED(
             "Knative Serving runs on this cluster already",
@@ -78,15 +84,29 @@ def refusals(values: Values, facts: Facts) -> Iterator[Diagnostic]:
             hint="install Knative Serving first, or knet install --mode full",
         )
     found = facts.inventory
-    if found and (found.mode, found.gateway) != (str(values.mode), values.gateway):
+    known = {found.gateway, found.beside} if found else set()
+    if found and (found.mode != str(values.mode) or values.gateway not in known):
         yield checks.INSTALL_REFUSED(
             f"knet is installed here with --gateway {found.gateway} --mode {found.mode}",
-            hint="knet uninstall --keep-crds takes it away and leaves Services; then install the other",
+            hint=f"knet install --gateway {found.gateway} --beside {values.gateway}, then knet migrate"
+            if found.mode == str(values.mode)
+            else "knet uninstall --keep-crds takes it away and leaves Services; then install the other",
+        )
+    moving = facts.migration
+    if moving and not {moving.source, moving.target} <= set(values.gateways):
+        yield checks.INSTALL_REFUSED(
+            f"a migration from {moving.source} to {moving.target} is under way, and needs both",
+            hint="knet migrate ends it, knet migrate --back turns it round",
         )
     yield from _plugin(values, facts)
 
 
 def _plugin(values: Values, facts: Facts) -> Iterator[Diagnostic]:
+    if values.beside and facts.runs(CONTROLLERS[values.beside]):
+        yield checks.INSTALL_REFUSED(
+            f"net-{values.beside} runs on this cluster and serves the same KIngresses",
+            hint=f"--mode ingress-only --replace net-{values.beside} first takes its place",
+        )
     name = CONTROLLERS[values.gateway]
     if values.replace and name not in facts.deployments:
         yield checks.INSTALL_REFUSED(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic.alias_generators import to_camel
 
 import knet
@@ -63,9 +63,10 @@ class Gateway(Component):
 
 
 class Values(_Part):
-    """All of it. `config` adds keys to Knative's ConfigMaps by name; `domain` is the one Routes are below."""
+    """All of it. `beside` is a second gateway, while a migration between the two is under way. `config` adds keys to Knative's ConfigMaps by name; `domain` is the one Routes are below."""
 
     gateway: str = "kourier"
+    beside: str = ""
     mode: Mode = Mode.FULL
     replace: str = ""
     ha: bool = False
@@ -83,10 +84,10 @@ class Values(_Part):
     activator: Activator = Activator(resources=_resources("300m", "100Mi", "1000Mi"))
     envoy: Gateway = Gateway(resources=_resources("200m", "200Mi", "1000Mi"))
 
-    @field_validator("gateway")
+    @field_validator("gateway", "beside")
     @classmethod
-    def _known(cls, value: str) -> str:
-        if value not in GATEWAYS:
+    def _known(cls, value: str, info: ValidationInfo) -> str:
+        if value not in GATEWAYS and (value or info.field_name == "gateway"):
             raise ValueError(f"{value} is none of {', '.join(GATEWAYS)}")
         return value
 
@@ -96,6 +97,11 @@ class Values(_Part):
         if value and value not in PLUGINS:
             raise ValueError(f"{value} is none of {', '.join(PLUGINS)}")
         return value
+
+    @property
+    def gateways(self) -> tuple[str, ...]:
+        """All gateways that are served."""
+        return (self.gateway, self.beside) if self.beside else (self.gateway,)
 
     @property
     def ingress_class(self) -> str:
@@ -127,6 +133,9 @@ def read(file: Mapping[str, Any], options: Mapping[str, Any]) -> Values:
         said = f"{made.replace} cannot be replaced by {made.gateway}: its KIngresses are of another class"
         hint = f"--gateway {PLUGINS[made.replace]}"
         raise KnetError(checks.BAD_VALUES(said, hint=hint))
+    if made.beside and (made.beside == made.gateway or made.replace):
+        said = f"--beside {made.beside} goes with another --gateway, and not with --replace"
+        raise KnetError(checks.BAD_VALUES(said, hint="docs/migrate.md"))
     if made.replace and made.mode is not Mode.INGRESS_ONLY:
         hint = "--mode ingress-only: the rest of Serving stays as it is"
         raise KnetError(

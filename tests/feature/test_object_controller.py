@@ -144,7 +144,7 @@ async def test_traffic_moves_to_a_new_service_when_the_pods_have_its_endpoints()
         changed = wanted()
         changed["spec"]["rules"][0]["http"]["paths"][0]["splits"][1]["serviceName"] = "c"
         await api.apply(INGRESSES, changed, manager="test")
-        child = await until(api, INGRESSES, "app--ep", "default", lambda i: i.get("status"))
+        child = await until(api, INGRESSES, "app--load", "default", lambda i: i.get("status"))
         await pod.asked.wait()
         assert [r["hosts"][0].split(".")[0] for r in child["spec"]["rules"]] == ["a", "b", "c"]
         assert await api.get(VIRTUAL_SERVICES, "app-ingress", "default") == before

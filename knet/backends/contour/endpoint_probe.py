@@ -39,7 +39,7 @@ def endpoint_probe(
     spec = IngressSpec(
         rules=rules, tls=tls if redirected else (), http_option=REDIRECTED if redirected else "Enabled"
     )
-    return child_of(ingress, spec, (PROBE_ANNOTATION,))
+    return child_of(ingress, spec, PROBE_ANNOTATION)
 
 
 def _services(ingress: IngressTable) -> dict[str, Loaded]:

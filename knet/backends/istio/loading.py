@@ -53,4 +53,4 @@ def loading(ingress: IngressTable, serving: Iterable[To]) -> KIngress | None:
     for name, port, rewritten in before.values():
         if name not in wanted and port:
             wanted[name] = Loaded(port, rewritten, visibilities=everywhere)
-    return child_of(ingress, IngressSpec(rules=rules_of(ingress, wanted, _DOMAIN)), (MARK,))
+    return child_of(ingress, IngressSpec(rules=rules_of(ingress, wanted, _DOMAIN)), MARK)

@@ -11,7 +11,8 @@ from typing import Any
 
 from knet.backends.api import Readiness, State
 from knet.backends.loading import child_key
-from knet.control.ingress import Kept
+from knet.control.guests import Reporter, is_helper, report, version_of
+from knet.control.ingress_kept import Kept
 from knet.control.ingress_status import failed_of, moment, timed, was_ready
 from knet.control.objects.follower import Follower
 from knet.control.objects.gateways import Kind
@@ -23,6 +24,7 @@ from knet.kube.client import Client
 from knet.kube.errors import Forbidden, Invalid
 from knet.kube.workqueue import WorkQueue
 from knet.model.kingress import KIngress
+from knet.rollout.migration import Report
 from knet.routing.table import IngressTable, Key
 
 _WORKERS = 8
@@ -42,6 +44,9 @@ class ObjectController:
         self._follower = Follower(client, kind, self._queue.add)
         self._writer = Writer(client, kind, self._follower.plane, self._follower.known)
         self._probes = Probes(self._queue.add)
+        self._guests = self._follower.guests
+        self._reporter = Reporter(client, self._guests, self._report)
+        self._told: dict[Key, dict[str, Any]] = {}
 
     @property
     def writes(self) -> int:
@@ -73,42 +78,82 @@ class ObjectController:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._writer.run())
+                group.create_task(self._reporter.run())
                 group.create_task(self._queue.run(self._reconcile, _WORKERS))
                 group.create_task(self._trash.run(self._writer.delete))
         finally:
             await self._probes.close()
 
     async def _reconcile(self, key: Key) -> None:
+        try:
+            await self._brought(key)
+        finally:
+            self._reporter.touch()
+
+    async def _brought(self, key: Key) -> None:
         plane = self._follower.plane
         kept = self._follower.ingresses.get(key)
         if kept is None:
             self._probes.forget(key)
+            self._told.pop(key, None)
             self._throw_away(key)
             return
-        if not self._ours(kept):
+        if not self._guests.serves(kept):
+            self._told.pop(key, None)
+            if kept.ingress_class and kept.ingress_class == self._guests.leaves_to:
+                self._throw_away(key)
             return
         if kept.typed is None:
-            await self._writer.tell(kept, failed_of(kept.problem, kept.status, moment()))
+            await self._tell(key, kept, failed_of(kept.problem, self._before(key, kept), moment()))
             return
-        if self._follower.planned.get(key) is not kept.typed:
+        if self._follower.planned.get(key) is not self._guests.typed(key, kept):
             return  # it comes again once it is planned
         ingress = plane.table.ingresses.get(key)
         if ingress is None or key in plane.problems:
             why = plane.problems.get(key, "it serves no host")
-            await self._writer.tell(kept, failed_of(why, kept.status, moment()))
+            await self._tell(key, kept, failed_of(why, self._before(key, kept), moment()))
             return
         try:
             readiness, stage = await self._program(key, kept, ingress)
         except (Invalid, Forbidden) as error:
-            await self._writer.tell(kept, failed_of(error.message, kept.status, moment()))
+            await self._tell(key, kept, failed_of(error.message, self._before(key, kept), moment()))
             raise
+        before = self._before(key, kept)
         if readiness.state is State.FAILED:
-            await self._writer.tell(kept, failed_of(readiness.reason, kept.status, moment()))
-        elif stage == "ready" or not was_ready(ingress.origin.generation, kept.status):
-            made = self.kind.status(stage, ingress, self._follower.front, kept.status)
-            await self._writer.tell(kept, timed(made, kept.status, moment()))
+            await self._tell(key, kept, failed_of(readiness.reason, before, moment()))
+        elif stage == "ready" or not was_ready(ingress.origin.generation, before):
+            made = self.kind.status(stage, ingress, self._follower.front, before)
+            await self._tell(key, kept, timed(made, before, moment()))
         if stage == "ready":
             await self._end_child(key, kept)
+
+    def _before(self, key: Key, kept: Kept) -> dict[str, Any]:
+        """The status as ours said it last: of a guest it is kept here, for what stands there is its own controller's."""
+        return kept.status if self._ours(kept) else self._told.get(key, {})
+
+    async def _tell(self, key: Key, kept: Kept, status: dict[str, Any]) -> None:
+        if self._ours(kept):
+            self._told.pop(key, None)
+            await self._writer.tell(kept, status)
+        else:
+            self._told[key] = status
+
+    def _report(self) -> Report | None:
+        """How far the gateway is with all that it is to serve; None while something is not planned yet."""
+        served = {
+            key: kept
+            for key, kept in self._follower.ingresses.items()
+            if self._guests.serves(kept) and not is_helper(kept.notes)
+        }
+        if any(
+            kept.typed is not None and self._follower.planned.get(key) is not self._guests.typed(key, kept)
+            for key, kept in served.items()
+        ):
+            return None
+        versions = {key: version_of(kept.raw) for key, kept in served.items()}
+        before = {key: self._before(key, kept) for key, kept in served.items()}
+        waiting = [key for key in sorted(served) if not was_ready(versions[key][1], before[key])]
+        return report(self._guests, versions, waiting, lambda key: _why(before[key]))
 
     async def _program(self, key: Key, kept: Kept, ingress: IngressTable) -> tuple[Readiness, str]:
         """Brings a KIngress's objects into the API, and says how far it is."""
@@ -122,7 +167,7 @@ class ObjectController:
         if readiness.state is not State.READY:
             return readiness, "waiting"
         self._throw_away(key)
-        if was_ready(ingress.origin.generation, kept.status):
+        if was_ready(ingress.origin.generation, self._before(key, kept)):
             return readiness, "ready"
         targets = self.kind.targets(ingress, front)
         if targets is None:
@@ -139,7 +184,7 @@ class ObjectController:
         return was_ready(kept.typed.metadata.generation, kept.status)
 
     async def _end_child(self, key: Key, kept: Kept) -> None:
-        child = self._follower.ingresses.get(child_key(key))
+        child = self._follower.ingresses.get(child_key(key, self.kind.child_mark))
         owner: Any = kept.raw["metadata"].get("uid")
         if (
             child is None
@@ -147,6 +192,8 @@ class ObjectController:
             or self.kind.child_mark not in child.typed.metadata.annotations
         ):
             return
+        if not self._ours(child):
+            return  # another gateway, which serves this KIngress too, waits for it
         if owner in {o.uid for o in child.typed.metadata.owner_references}:
             uid = child.raw["metadata"].get("uid")
             await self._writer.remove(resources.INGRESSES, child.typed.key, uid)
@@ -165,3 +212,8 @@ class ObjectController:
 
     def _ours(self, kept: Kept) -> bool:
         return kept.ingress_class == self.kind.backend.ingress_class
+
+
+def _why(status: dict[str, Any]) -> str:
+    messages = (str(c.get("message", "")) for c in status.get("conditions") or () if c.get("type") == "Ready")
+    return next(messages, "")

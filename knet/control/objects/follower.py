@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from knet.control.ingress import Kept, keep_ingress, routing
+from knet.control.guests import Guests, is_report
+from knet.control.ingress_kept import Kept, keep_ingress, routing
 from knet.control.objects.gateways import Front, Kind
 from knet.control.objects.known import Known
 from knet.control.objects.plane import ObjectPlane
@@ -36,6 +37,7 @@ class Follower:
         self._kind = kind
         self._look = look
         self.plane = ObjectPlane(kind.backend)
+        self.guests = Guests(kind.backend.name)
         self.known = Known()
         self.front = Front(None, World())
         self.planned: dict[Key, KIngress] = {}
@@ -92,13 +94,13 @@ class Follower:
         return seen_of(raw, self._kind.rest(raw)), secret if isinstance(secret, core.Secret) else None
 
     def _ingress(self, key: Key, old: Kept | None, new: Kept | None) -> None:
-        typed = new.typed if new else None
+        before, typed = self._typed.get(key), self.guests.typed(key, new)
         if typed is None:
             self._typed.pop(key, None)
         else:
             self._typed[key] = typed
-        if old and typed and old.typed and routing(old.typed) == routing(typed):
-            if self.planned.get(key) is old.typed:
+        if old and typed and before and routing(before) == routing(typed):
+            if self.planned.get(key) is before:
                 self.planned[key] = typed
             self._look(key)  # somebody wrote its status: it has to say what is true
             if typed.metadata.owner_references:  # its parent waits for it
@@ -107,7 +109,12 @@ class Follower:
         self._changed.add(key)
         self._wake.set()
 
-    def _map(self, *_: Any) -> None:
+    def _map(self, key: Key, *_: Any) -> None:
+        if is_report(key):
+            return
+        if self.guests.learn(self._maps.store):
+            made = {key: self.guests.typed(key, kept) for key, kept in self.ingresses.items()}
+            self._typed.update((key, typed) for key, typed in made.items() if typed is not None)
         self._everything = True
         self._wake.set()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from knet.control.ingress import Kept
+from knet.control.ingress_kept import Kept
 from knet.control.ingress_status import turned
 from knet.control.objects.gateways import Kind
 from knet.control.objects.known import Known

@@ -6,18 +6,24 @@ import json
 
 import pytest
 
+from gateway_live import definition
 from installations import everything, knet
-from knet.install import apply, doctor
+from knet.errors import KnetError
+from knet.install import apply, doctor, migrate
+from knet.install.apply import established
 from knet.install.inventory import Ref
 from knet.install.kinds import KINDS
+from knet.kube.objects import owner_reference
 from knet.kube.resources import (
     CONFIG_MAPS,
     CUSTOM_RESOURCE_DEFINITIONS,
     DEPLOYMENTS,
+    HTTP_PROXIES,
     INGRESSES,
     MUTATING_WEBHOOKS,
     VALIDATING_WEBHOOKS,
 )
+from knet.rollout import migration
 
 SYSTEM = "knative-serving"
 CLASS = "networking.knative.dev/ingress.class"
@@ -137,3 +143,37 @@ async def test_settings_and_routes(place):
     code, out, err = await knet(place, "doctor")
     assert code == 1, err
     assert "→ kubectl -n default delete ingresses.networking.internal.knative.dev orphan" in out
+
+
+async def test_a_class_that_was_changed_by_hand_leaves_objects_that_are_noticed(place):
+    """Unless both gateways are to serve all just now: then there is one migration to be told of, and no orphan."""
+    await place.client.apply(CUSTOM_RESOURCE_DEFINITIONS, definition(HTTP_PROXIES))
+    await established(place.client, "httpproxies.projectcontour.io")
+    await place.install()
+    await place.client.delete(VALIDATING_WEBHOOKS, "validation.webhook.knet.dev")
+    await place.client.delete(MUTATING_WEBHOOKS, "defaulting.webhook.knet.dev")
+    turned = kingress("turned", "kourier.ingress.networking.knative.dev")
+    made = await place.client.create(INGRESSES, turned)
+    owner = owner_reference({**made, "apiVersion": INGRESSES.api_version, "kind": "Ingress"})
+    meta = {"name": "left", "namespace": "default", "ownerReferences": [owner]}
+    await place.client.create(
+        HTTP_PROXIES, {"metadata": meta, "spec": {"virtualhost": {"fqdn": "a.example.com"}}}
+    )
+    (told,) = await found(place, "orphans")
+    assert told.message == "HTTPProxy default/left: its KIngress is of another class now"
+    assert told.mend == "kubectl -n default delete httpproxies.projectcontour.io left"
+
+    await migrate.begin(place.client, "contour", "kourier")
+    (told,) = await found(place, "orphans")
+    assert told.level == "ok"
+    (told,) = await found(place, "migration")
+    assert told.message == "from contour to kourier is under way: both serve all KIngresses"
+    with pytest.raises(KnetError, match="a migration from contour to kourier is under way, and needs both"):
+        await place.install()
+    await place.install(gateway="kourier", beside="contour")
+    await place.client.delete(CONFIG_MAPS, migration.NAME, SYSTEM)
+    await place.install(gateway="contour")  # one of the two that were installed
+    with pytest.raises(KnetError, match="--gateway contour --beside kourier, then knet migrate"):
+        await place.install(gateway="kourier")
+    await place.client.delete(HTTP_PROXIES, "left", "default")
+    await place.client.delete(INGRESSES, "turned", "default")

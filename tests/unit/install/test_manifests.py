@@ -11,6 +11,7 @@ from knet.backends.kourier.settings import read as kourier_settings
 from knet.cli.main import cli
 from knet.errors import KnetError
 from knet.install import configmaps
+from knet.install.inventory import ref_of
 from knet.install.kinds import kind_of
 from knet.install.manifests import manifests, text
 from knet.install.values import GATEWAYS, Mode, read
@@ -23,6 +24,10 @@ from knet.text import yaml
 ALL = [
     {"gateway": gateway, "mode": mode, "ha": ha}
     for gateway, mode, ha in itertools.product(GATEWAYS, Mode, (False, True))
+] + [
+    {"gateway": gateway, "mode": mode, "beside": beside}
+    for mode in Mode
+    for gateway, beside in itertools.permutations(GATEWAYS, 2)
 ]
 
 
@@ -77,6 +82,38 @@ def test_what_the_pods_start_is_there(options):
             if command[0] == "knet":
                 check_arguments(command[1:])
     assert checked
+
+
+@pytest.mark.parametrize(("gateway", "beside"), list(itertools.permutations(GATEWAYS, 2)))
+@pytest.mark.parametrize("mode", Mode)
+def test_beside_one_another_two_gateways_have_what_each_has_alone(gateway, beside, mode):
+    """Nothing of either is missing, and one controller is told of both: its start is all that they share."""
+    both = {ref_of(i): i for i in manifests(read({}, {"gateway": gateway, "mode": mode, "beside": beside}))}
+    for name in (gateway, beside):
+        alone = {ref_of(i): i for i in manifests(read({}, {"gateway": name, "mode": mode}))}
+        assert alone.keys() <= both.keys()
+        for ref, item in alone.items():
+            if ref.kind in ("ClusterRole", "Role"):
+                assert granted(item) <= granted(both[ref]), ref
+            elif ref.name not in ("knet-controller", "config-network"):
+                assert both[ref] == item, ref
+    (controller,) = [
+        i for ref, i in both.items() if (ref.kind, ref.name) == ("Deployment", "knet-controller")
+    ]
+    arguments = controller["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert arguments[arguments.index("--gateway") + 1] == gateway
+    assert arguments[arguments.index("--beside") + 1] == beside
+
+
+def granted(role):
+    return {
+        (group, resource, name, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for name in rule.get("resourceNames", [""])
+        for verb in rule["verbs"]
+    }
 
 
 def check_arguments(arguments):
@@ -144,6 +181,8 @@ def test_values_of_a_file_and_of_options():
             "cannot be replaced by istio",
         ),
         ({}, {"gateway": "istio", "replace": "net-istio"}, "in an upstream Serving only"),
+        ({}, {"gateway": "istio", "beside": "istio"}, "--beside istio goes with another --gateway"),
+        ({}, {"gateway": "istio", "beside": "kong"}, "kong is none of"),
         ({"config": {"config-network": {"a": 1}}}, {}, "KNET380: config.config-network.a: "),
     ],
 )

@@ -55,7 +55,7 @@ def test_a_service_that_is_new_is_loaded_first_and_what_goes_stays_loaded():
 
 def test_it_belongs_to_its_parent_and_is_of_its_class():
     meta = child(("old", 80, "")).metadata
-    assert (meta.namespace, meta.name, meta.labels) == ("default", "app--ep", {"a": "b"})
+    assert (meta.namespace, meta.name, meta.labels) == ("default", "app--load", {"a": "b"})
     assert meta.annotations[MARK] == "true"
     assert meta.annotations["networking.knative.dev/ingress-class"] == backend.ingress_class
     assert [(o.uid, o.controller) for o in meta.owner_references] == [("u", True)]
