@@ -93,47 +93,65 @@ def initial_excess(specs: Specs) -> Ints:
 
 
 class Delays:
-    """For each row the largest decision of its scale-down delay (fact 17): buckets of two seconds."""
+    """For each row the largest decision of its scale-down delay (fact 17): buckets of two seconds, and the largest of
+    them at hand, so that it is looked for only when it leaves.
+    """
 
     def __init__(self, rows: int) -> None:
         self.n: Ints = np.zeros(rows, np.int64)
-        self.values: Ints = np.zeros((rows, 0), np.int64)
-        self.stamps: Ints = np.full((rows, 0), NEVER)
+        self.values: Ints = np.zeros((0, rows), np.int64)
+        self.last: Ints = np.full(rows, NEVER)
+        self.best: Ints = np.zeros(rows, np.int64)
 
     def grow(self, rows: int) -> None:
         """Makes room for so many rows."""
-        self._reshape(rows, self.values.shape[1])
+        self._reshape(self.values.shape[0], rows)
 
     def make(self, row: int, delay_ms: int) -> None:
         """Makes a row new."""
         buckets = -(-delay_ms // (TICK_S * 1000))
-        if buckets > self.values.shape[1]:
-            self._reshape(len(self.n), buckets)
+        if buckets > self.values.shape[0]:
+            self._reshape(buckets, len(self.n))
         self.n[row] = buckets
-        self.values[row] = 0
-        self.stamps[row] = NEVER
+        self.values[:, row] = self.best[row] = 0
+        self.last[row] = NEVER
 
-    def _reshape(self, rows: int, buckets: int) -> None:
-        more = ((0, rows - len(self.n)), (0, buckets - self.values.shape[1]))
+    def _reshape(self, buckets: int, rows: int) -> None:
+        more = ((0, buckets - self.values.shape[0]), (0, rows - len(self.n)))
         self.values = np.pad(self.values, more)
-        self.stamps = np.pad(self.stamps, more, constant_values=NEVER)
-        self.n = np.pad(self.n, more[0])
+        self.n, self.best = (np.pad(a, more[1]) for a in (self.n, self.best))
+        self.last = np.pad(self.last, more[1], constant_values=NEVER)
 
     def largest(self, desired: Ints, now_ms: int, where: Bools) -> Ints:
         """`desired` raised to the largest recorded within the delay, and recorded, for rows of `where`."""
         rows = np.flatnonzero(where & (self.n > 0))
         if not len(rows):
             return desired
-        result = desired.copy()
         bucket = now_ms // 1000 // TICK_S
-        slots = bucket % self.n[rows]
-        fresh = self.stamps[rows, slots] != bucket
-        kept = np.where(fresh, desired[rows], np.maximum(self.values[rows, slots], desired[rows]))
-        self.values[rows, slots] = kept
-        self.stamps[rows, slots] = bucket
-        live = self.stamps[rows] > (bucket - self.n[rows])[:, None]
-        result[rows] = np.where(live, self.values[rows], 0).max(axis=1)
+        passed = bucket - self.last[rows]
+        late = passed > 1
+        if late.any():
+            self._skip(rows[late], bucket)
+        slots, wanted, fresh = bucket % self.n[rows], desired[rows], passed > 0
+        before, best = self.values[slots, rows], self.best[rows]
+        kept = np.where(fresh, wanted, np.maximum(before, wanted))
+        self.values[slots, rows] = kept
+        np.maximum(best, kept, out=best)
+        left = np.flatnonzero(fresh & (before == best) & (kept < best))
+        if len(left):
+            best[left] = self.values[:, rows[left]].max(axis=0)
+        self.best[rows] = best
+        self.last[rows] = np.maximum(self.last[rows], bucket)
+        result = desired.copy()
+        result[rows] = best
         return result
+
+    def _skip(self, rows: Ints, bucket: int) -> None:
+        """Empties the buckets between the last that was written and this one."""
+        for offset in range(1, int(self.n[rows].max())):
+            part = rows[(offset < self.n[rows]) & (self.last[rows] < bucket - offset)]
+            self.values[(bucket - offset) % self.n[part], part] = 0
+        self.best[rows] = self.values[:, rows].max(axis=0)
 
 
 class Deciders:

@@ -44,8 +44,10 @@ def round_away(values: Floats, digits: int = 0) -> Floats:
     """Rounded half away from zero, as Go's math.Round does (fact 6); there is no negative zero."""
     scale = 10.0**digits
     scaled = values * scale
-    whole = np.trunc(scaled)
-    rounded = np.where(np.abs(scaled - whole) >= 0.5, whole + np.copysign(1.0, scaled), whole)
+    rounded = np.rint(scaled)
+    ties = np.flatnonzero(np.abs(scaled - rounded) == 0.5)  # which rint rounds to the even neighbour
+    if len(ties):
+        rounded[ties] = np.trunc(scaled[ties]) + np.copysign(1.0, scaled[ties])
     result: Floats = rounded / scale + 0.0
     return result
 
