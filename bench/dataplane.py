@@ -18,10 +18,11 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+from bench.wire import Wire
 from knet.envoy.bootstrap import Unix
 from knet.envoy.process import Envoy, Options
 from knet.envoy.process_find import find_envoy
-from knet.scaling.stat import decode
+from knet.scaling.stat import Stat, decode
 from knet.text import json
 
 CONNECTIONS, SECONDS, ROUNDS = 32, 2.0, 3
@@ -257,27 +258,31 @@ async def exactness(to: int) -> None:
 
 
 async def estimator(to: int) -> None:
-    print("\n| requests | in the container | told | seen by clients | error |\n|---|---|---|---|---|")
+    """What the autoscaler is told, against what was between the arrival of a request and the leaving of its answer."""
+    print(
+        "\n| requests | in the container | inside the queue-proxy, by packets | told | error |\n|---|---|---|---|---|"
+    )
     for delay, users, seconds in ((0.005, 2, 8), (0.3, 5, 8), (5.0, 6, 16)):
         async with queue_proxy(to) as (port, _, metrics):
             Backend.delay = delay
-            times: list[float] = []
-            asking = asyncio.create_task(spread(port, users, times))
-            await asyncio.sleep(2.0)
-            Backend.change(0)
-            area, begun, told = Backend.area, time.monotonic(), []
-            for _ in range(seconds):
-                await asyncio.sleep(1.0)
-                told.append((await report(metrics)).concurrency)
-            Backend.change(0)
-            truth = (Backend.area - area) / (time.monotonic() - begun)
+            asking = asyncio.create_task(spread(port, users, []))
+            with Wire(port) as wire:
+                await asyncio.sleep(2.0)
+                told = []
+                Backend.change(0)
+                area, begun, start = Backend.area, time.monotonic(), time.time()
+                for _ in range(seconds):
+                    await asyncio.sleep(1.0)
+                    told.append((await report(metrics)).concurrency)
+                Backend.change(0)
+                inside = wire.average(start, time.time())
+            container = (Backend.area - area) / (time.monotonic() - begun)
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
             average = statistics.mean(told)
-            clients = f"{users:.2f}" if times else "-"
-            error = (average - truth) / truth
+            error = (average - inside) / inside
             print(
-                f"| {delay * 1e3:g} ms, {users} users | {truth:.3f} | {average:.3f} | {clients} | {error:+.1%} |"
+                f"| {delay * 1e3:g} ms, {users} users | {container:.3f} | {inside:.3f} | {average:.3f} | {error:+.1%} |"
             )
         await asyncio.sleep(delay + 0.1)
 
@@ -293,7 +298,7 @@ async def spread(port: int, users: int, times: list[float]) -> None:
             transport.abort()
 
 
-async def report(port: int):
+async def report(port: int) -> Stat:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
     body = (await reader.read()).partition(b"\r\n\r\n")[2]

@@ -24,6 +24,8 @@ def command() -> None:
 @click.option("--host", default=lambda: os.environ.get("POD_IP", "0.0.0.0"), help="Where to listen.  [default: $POD_IP]")  # noqa: S104  # fmt: skip
 @click.option("--http1", type=int, default=8012, show_default=True, help="Port for HTTP/1.1.")
 @click.option("--h2c", type=int, default=8013, show_default=True, help="Port for HTTP/2.")
+@click.option("--https", type=int, default=8112, show_default=True, help="Port for both with TLS.")
+@click.option("--internal-certificates", type=click.Path(path_type=Path), help="Directory of tls.crt, tls.key and ca.crt (Secret routing-serving-certs): where it holds them, TLS is spoken with gateways and pods.")  # fmt: skip
 @click.option("--metrics", type=int, default=9090, show_default=True, help="Port of /metrics and /healthz.")
 @click.option(
     "--autoscaler",
@@ -79,6 +81,13 @@ async def _run(kubeconfig: Path | None, given: dict[str, Any]) -> None:
     given["directory"].mkdir(parents=True, exist_ok=True, mode=0o700)
     given["directory"] = socket_directory(given["directory"])
     peers = Peers(given.pop("certificates"), given.pop("token_file"))
-    wanted = Settings(peers=peers, name=os.environ.get("POD_NAME") or socket.gethostname(), **given)
+    internal = given.pop("internal_certificates")
+    there = internal is not None and (internal / "tls.crt").exists()  # system-internal-tls may be off
+    wanted = Settings(
+        peers=peers,
+        certificates=str(internal) if there else "",
+        name=os.environ.get("POD_NAME") or socket.gethostname(),
+        **given,
+    )
     async with Client(await connection(kubeconfig)) as client:
         await Activator(client, wanted, find_envoy(os.environ)).run(stop, ready)

@@ -42,6 +42,7 @@ def draw(trace: dict[str, Any], made: dict[str, Any], path: Path) -> None:
     panic = [bool(p) for p in made["panic"]]
     pods.fill_between(seconds, 0, high, where=panic, step="post", alpha=0.15, color="tab:red", label="panic")
     pods.set_ylabel("pods")
+    pods.yaxis.get_major_locator().set_params(integer=True)
     pods.set_xlabel("seconds")
     pods.legend(loc="upper right")
     try:

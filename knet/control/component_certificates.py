@@ -5,14 +5,13 @@ renewed by overlap. Whoever mounts a Secret has the new one without a restart.
 from __future__ import annotations
 
 import asyncio
-import base64
 import datetime as dt
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from knet.control.serving import issuer
 from knet.control.serving.issuer import Pair, Purpose
-from knet.control.serving.pairs import pair_of, secret_of
+from knet.control.serving.pairs import pair_of, secret_of, trusts
 from knet.control.webhook_certificate import AGAIN_S, authority_of
 from knet.dataplane.peers import ACTIVATOR, AUTOSCALER
 from knet.kube.client import Client, Object
@@ -72,8 +71,7 @@ async def held(client: Client, authority: Pair, kept: Kept, now: dt.datetime) ->
         else:
             return made
     found = pair_of(item)
-    trusted = (item.get("data") or {}).get("ca.crt")
-    if found and trusted == _text(authority) and not issuer.due(found, [kept.host], authority, now):
+    if found and trusts(item, authority) and not issuer.due(found, [kept.host], authority, now):
         return found
     made = issuer.issue(authority, [kept.host], now, kept.purposes)
     await client.apply(SECRETS, _secret(kept, made, authority))
@@ -81,10 +79,4 @@ async def held(client: Client, authority: Pair, kept: Kept, now: dt.datetime) ->
 
 
 def _secret(kept: Kept, pair: Pair, authority: Pair) -> Object:
-    made = secret_of(kept.namespace, kept.name, pair)
-    made["data"]["ca.crt"] = _text(authority)
-    return made
-
-
-def _text(authority: Pair) -> str:
-    return base64.b64encode(authority.chain).decode()
+    return secret_of(kept.namespace, kept.name, pair, authority=authority)

@@ -21,6 +21,7 @@ from pathlib import Path
 from time import monotonic, time
 from typing import Any
 
+from knet.dataplane import queue_tls
 from knet.dataplane.activator_backends import (
     PODS,
     Backends,
@@ -35,7 +36,7 @@ from knet.dataplane.activator_backends import (
 )
 from knet.dataplane.activator_check import Check
 from knet.dataplane.activator_coldstart import ColdStarts
-from knet.dataplane.activator_config import AGENT, CHECKS, LOG, ActivatorBootstrap
+from knet.dataplane.activator_config import AGENT, CHECKS, LOG, TLS, USER_NAMES, ActivatorBootstrap
 from knet.dataplane.activator_demand import Demand
 from knet.dataplane.activator_gate import Gate, Key, Lease, Refusal, Room, Ticket, share
 from knet.dataplane.activator_journal import Entry, Journal
@@ -61,15 +62,19 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where an activator listens and whom it tells. `directory` holds its sockets; the path has to be short."""
+    """Where an activator listens and whom it tells. `directory` holds its sockets; the path has to be short.
+    `certificates` is a directory with `tls.crt`, `tls.key` and `ca.crt` for system-internal-tls, or empty.
+    """
 
     directory: Path
     host: str
     http1: int = 8012
     h2c: int = 8013
+    https: int = 8112
     metrics: int = 9090
     autoscaler: str = "ws://autoscaler.knative-serving.svc.cluster.local:8080"
     name: str = "activator"
+    certificates: str = ""
     peers: Peers = field(default_factory=Peers)
     most_waiting: int = 10_000
     concurrency: int = 0
@@ -84,9 +89,10 @@ class Activator:
         listeners = (
             ("http1", Tcp(wanted.host, wanted.http1)),
             ("h2c", Tcp(wanted.host, wanted.h2c)),
+            *([(TLS, Tcp(wanted.host, wanted.https))] if wanted.certificates else ()),
         )
         self._own = {f"{wanted.host}:{wanted.http1}", f"{wanted.host}:{wanted.h2c}"}
-        self._bootstrap = ActivatorBootstrap(wanted.directory, listeners)
+        self._bootstrap = ActivatorBootstrap(wanted.directory, listeners, secure=bool(wanted.certificates))
         options = Options(
             wanted.concurrency,
             log=wanted.directory / "envoy.log",
@@ -124,6 +130,8 @@ class Activator:
     async def run(self, stop: asyncio.Event, started: Callable[[], None] = lambda: None) -> None:
         """Serves. `started` hears when a request would be held. Raises OSError if a port is taken."""
         self._wanted.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self._wanted.certificates:
+            queue_tls.write(self._wanted.directory, self._wanted.certificates, USER_NAMES)
         async with contextlib.AsyncExitStack() as stack:
             await self.envoy.start()
             stack.push_async_callback(
@@ -260,7 +268,9 @@ class Activator:
             return
         if gate is None:
             gate = self.gates[key] = Gate(key, rules(new), now, partial(next, self._numbers), self._room)
-            pods = self._pods[key] = Pods(partial(self._resize, key), partial(self._phase, key))
+            pods = self._pods[key] = Pods(
+                partial(self._resize, key), partial(self._phase, key), self._wanted.certificates
+            )
             pods.update(self._backends(key))
         else:
             gate.rules = rules(new)
@@ -297,8 +307,10 @@ class Activator:
             self._phase(key, "decide")
 
     def _backends(self, key: Key) -> Backends:
-        seats = self._seats.get(key, {}).values()
-        return with_seats(backends(self._endpoints_of(key, private=True)), seats)
+        said = self._endpoints_of(key, private=True)
+        if self._wanted.certificates:
+            return backends(said, secure=True)  # a seat is where a pod listens without TLS
+        return with_seats(backends(said), self._seats.get(key, {}).values())
 
     def _endpoints_of(self, key: Key, *, private: bool) -> Object | None:
         found = self._endpoints.store.get((key[0], f"{key[1]}-private" if private else key[1]))

@@ -88,11 +88,13 @@ def is_private(endpoints: Object) -> bool:
     return bool((endpoints["metadata"].get("labels") or {}).get(TYPE) == "Private")
 
 
-def backends(endpoints: Object | None) -> Backends:
-    """The pods of the private Service. Ports are found by their names, whatever their numbers."""
+def backends(endpoints: Object | None, *, secure: bool = False) -> Backends:
+    """The pods of the private Service. Ports are found by their names, whatever their numbers; `secure`: where they
+    speak TLS.
+    """
     if endpoints is None:
         return Backends()
-    found = list(_addresses(endpoints))
+    found = list(_addresses(endpoints, secure=secure))
     ready = tuple(sorted({a for a, _, is_ready in found if is_ready}))
     other = tuple(sorted({a for a, _, is_ready in found if not is_ready} - set(ready)))
     return Backends(ready, other, next((protocol for _, protocol, _ in found), H1))
@@ -110,13 +112,13 @@ def rules(revision: Object) -> Rules:
     return Rules(int(spec.get("containerConcurrency") or 0), float(patience))
 
 
-def _addresses(endpoints: Object) -> Iterator[tuple[str, str, bool]]:
+def _addresses(endpoints: Object, *, secure: bool = False) -> Iterator[tuple[str, str, bool]]:
     for subset in endpoints.get("subsets") or ():
-        ports = ((p.get("name", ""), p["port"]) for p in subset.get("ports") or ())
-        chosen = next(((port, _PROTOCOLS[name]) for name, port in ports if name in _PROTOCOLS), None)
-        if chosen is None:
+        ports = {p.get("name", ""): p["port"] for p in subset.get("ports") or ()}
+        chosen = next((name for name in ports if name in _PROTOCOLS), None)
+        if chosen is None or (secure and "https" not in ports):
             continue
-        port, protocol = chosen
+        port, protocol = ports["https" if secure else chosen], _PROTOCOLS[chosen]
         for side, is_ready in (("addresses", True), ("notReadyAddresses", False)):
             for address in subset.get(side) or ():
                 yield _joined(address["ip"], port), protocol, is_ready

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from knet.dataplane import queue_tls
 from knet.dataplane.activator_gate import Refusal
 from knet.dataplane.activator_log import METADATA
 from knet.dataplane.unsent import UNSENT
@@ -25,6 +26,10 @@ _MANY = 2**31
 """Envoy's own limits are 1,024; ours are the gates'."""
 _EXT_AUTHZ = METADATA
 H1, H2C = "h1", "h2c"
+TLS = "tls"
+"""The listener that asks for TLS; each connection says which protocol it speaks."""
+USER_NAMES = "kn-user-"
+"""How the names of queue-proxies' certificates begin; the namespace follows."""
 _PODS = {H1: "pods-h1", H2C: "pods-h2c"}
 CHECKS, AGENT, LOG = "checks", "agent", "log"
 _PROBES = (
@@ -46,6 +51,8 @@ class ActivatorBootstrap:
     listeners: Sequence[tuple[str, Tcp]]
     node: str = "activator"
     patience: int = field(default=3600)
+    secure: bool = False
+    """Pods are spoken to with TLS, and so is the listener `tls` (`queue_tls.write` has been called)."""
 
     @property
     def admin(self) -> Unix:
@@ -67,7 +74,8 @@ class ActivatorBootstrap:
             _cluster(AGENT, _pipe(self.socket(AGENT))),
             _cluster(LOG, _pipe(self.socket(LOG)), http2=True, idle="0s"),
         )
-        pods = (_pods(name, http2=protocol == H2C) for protocol, name in _PODS.items())
+        tls = self.directory if self.secure else None
+        pods = (_pods(name, tls, http2=protocol == H2C) for protocol, name in _PODS.items())
         return {
             "node": {"id": self.node, "cluster": "activator"},
             "admin": {"address": _pipe(self.admin.path)},
@@ -100,7 +108,10 @@ class ActivatorBootstrap:
         }
         filters = [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]
         address = {"socket_address": {"address": at.host, "port_value": at.port}}
-        return {"name": name, "address": address, "filter_chains": [{"filters": filters}]}
+        chain: dict[str, Any] = {"filters": filters}
+        if name == TLS:
+            chain["transport_socket"] = queue_tls.server(self.directory)
+        return {"name": name, "address": address, "filter_chains": [chain]}
 
     def _question(self) -> dict[str, Any]:
         """Asks our process; while that is started again, asks again: who is held stays held."""
@@ -223,8 +234,10 @@ def _early() -> dict[str, Any]:
     }
 
 
-def _pods(name: str, *, http2: bool) -> dict[str, Any]:
+def _pods(name: str, tls: Path | None, *, http2: bool) -> dict[str, Any]:
     made = _cluster(name, {}, http2=http2)
+    if tls is not None:
+        made["transport_socket"] = queue_tls.client(tls, "h2" if http2 else "http/1.1")
     del made["load_assignment"]  # the pods come with the requests
     return {
         **made,

@@ -11,9 +11,14 @@ from knet.dataplane.activator_probe import until_ready
 
 
 class Pods:
-    """The pods of one revision. `changed` hears when `healthy` differs; `phase` of "start" and "ready"."""
+    """The pods of one revision. `changed` hears when `healthy` differs; `phase` of "start" and "ready"; `certificates`:
+    see `until_ready`.
+    """
 
-    def __init__(self, changed: Callable[[], None], phase: Callable[[str], None]) -> None:
+    def __init__(
+        self, changed: Callable[[], None], phase: Callable[[str], None], certificates: str = ""
+    ) -> None:
+        self._certificates = certificates
         self._changed = changed
         self._phase = phase
         self._probes: dict[str, asyncio.Task[None]] = {}
@@ -62,7 +67,9 @@ class Pods:
 
     def _probe(self, address: str) -> None:
         if address not in self._probes:
-            task = asyncio.create_task(until_ready(address, partial(self._phase, "start")))
+            task = asyncio.create_task(
+                until_ready(address, partial(self._phase, "start"), self._certificates)
+            )
             self._probes[address] = task
             task.add_done_callback(partial(self._answered, address))
 

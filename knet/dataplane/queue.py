@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from knet.dataplane import queue_metrics
+from knet.dataplane import queue_metrics, queue_tls
 from knet.dataplane.queue_config import QueueBootstrap
 from knet.dataplane.queue_drain import Lull
 from knet.dataplane.queue_http import Answer, Connection, Request
@@ -72,6 +72,8 @@ class QueueProxy:
 
         Raises OSError if a port of ours is taken, KnetError if Envoy ends before it has served.
         """
+        if self._settings.certificate:
+            queue_tls.write(self._bootstrap.directory, self._settings.certificate)
         if self._spare is None:
             await self._envoy.start()
         try:

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from knet.dataplane import queue_routes as routes
+from knet.dataplane import queue_tls
 from knet.dataplane.queue_routes import AGENT, HEADERS, INNER, USER, two_steps
 from knet.dataplane.queue_settings import Settings
 from knet.dataplane.queue_stats import PREFIX
@@ -133,7 +134,7 @@ def listeners(wanted: Settings, directory: Path) -> list[dict[str, Any]]:
     made = [_listener("main", _socket(wanted.address, wanted.port), routes.connection_manager(wanted))]
     if wanted.certificate:
         secure = _socket(wanted.address, wanted.tls_port)
-        made.append(_listener("tls", secure, routes.connection_manager(wanted), wanted.certificate))
+        made.append(_listener("tls", secure, routes.connection_manager(wanted), directory))
     if two_steps(wanted):
         made.append(_listener(INNER, _pipe(directory / INNER), routes.inner_manager()))
     if ports := _grpc_ports(wanted):
@@ -214,7 +215,7 @@ def _cluster(
 
 
 def _listener(
-    name: str, address: dict[str, Any], manager: dict[str, Any], certificate: str = ""
+    name: str, address: dict[str, Any], manager: dict[str, Any], tls: Path | None = None
 ) -> dict[str, Any]:
     chain: dict[str, Any] = {
         "filters": [
@@ -227,29 +228,10 @@ def _listener(
             }
         ]
     }
-    if certificate:
-        chain["transport_socket"] = _tls(certificate)
+    if tls is not None:
+        chain["transport_socket"] = queue_tls.server(tls)
     # two programs on one port must not share its traffic silently
     return {"name": name, "address": address, "enable_reuse_port": False, "filter_chains": [chain]}
-
-
-def _tls(directory: str) -> dict[str, Any]:
-    pair = {
-        "certificate_chain": {"filename": f"{directory}/tls.crt"},
-        "private_key": {"filename": f"{directory}/tls.key"},
-        "watched_directory": {"path": directory},
-    }
-    return {
-        "name": "envoy.transport_sockets.tls",
-        "typed_config": {
-            "@type": _TYPES + "transport_sockets.tls.v3.DownstreamTlsContext",
-            "common_tls_context": {
-                "alpn_protocols": ["h2", "http/1.1"],
-                "tls_params": {"tls_minimum_protocol_version": "TLSv1_3"},
-                "tls_certificates": [pair],
-            },
-        },
-    }
 
 
 def _socket(address: str, port: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from knet.control.component_certificates import ACTIVATOR_SECRET, AUTOSCALER_SEC
 from knet.control.definitions import definitions
 from knet.control.operator_kinds import CONFIG_LABELS, hooks
 from knet.dataplane.peers import AUTOSCALER
+from knet.dataplane.queue_settings import CERTIFICATES
 from knet.envoy.bootstrap import Bootstrap, ClientTls, Tcp, Unix
 from knet.install import configmaps
 from knet.install.values import Component, Mode, Values
@@ -122,6 +123,7 @@ def arguments(values: Values) -> dict[str, list[str]]:
     activator = [
         *("activator", "run"),
         *("--host", "$(POD_IP)"),
+        *("--internal-certificates", CERTIFICATES),
         *("--autoscaler", f"wss://{AUTOSCALER}:8443"),
         *shown,
         *("--directory", "/tmp/knet-activator"),  # noqa: S108 - a pod's own
@@ -177,6 +179,7 @@ def _given(values: Values) -> dict[str, Any]:
         "roles": ROLES,
         "secrets": (*SECRETS, *(COMPONENT_SECRETS if values.mode is Mode.FULL else ())),
         "peers": str(_PEERS),
+        "certificates": CERTIFICATES,
         "labels": lambda component, provider="": _flow(labels(component, provider)),
         "common": _block(labels("namespace")),
         "validating": list(hooks(mutating=False)),

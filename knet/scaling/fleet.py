@@ -25,8 +25,8 @@ _FEWEST_ROWS = 16
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What last was decided for a revision, and from what. `valid` False: there was no data, or none that could
-    be trusted, and nothing has changed. Times are ms.
+    """What last was decided for a revision, and from what (`ready`: the pods that were ready then). `valid` False: there
+    was no data, or none that could be trusted, and nothing has changed. Times are ms.
     """
 
     spec: Spec
@@ -58,6 +58,7 @@ class Fleet(Generic[K]):
         self._scraped: Bools = np.zeros(rows, bool)
         self._series: Ints = np.zeros(rows, np.int64)
         self.ready: Ints = np.zeros(rows, np.int64)
+        self._ready_then: Ints = np.zeros(rows, np.int64)
         self.desired: Ints = np.full(rows, -1)
         self.excess: Ints = np.zeros(rows, np.int64)
         self._held: Ints = np.full(rows, NEVER)
@@ -103,6 +104,7 @@ class Fleet(Generic[K]):
             self.deciders.make(row, spec, ready, now_ms)
             self._banks.add(row, spec)
             self.ready[row], self.desired[row] = ready, -1
+            self._ready_then[row] = ready
             self.excess[row] = initial_excess(Specs.of(spec))[0]
             self._held[row] = now_ms + spec.stable_window_ms if hold and ready > 0 else NEVER
             self.stable[row] = self.panic[row] = 0.0
@@ -162,6 +164,7 @@ class Fleet(Generic[K]):
         np.copyto(self.excess, made.excess_burst_capacity, where=valid)
         np.copyto(self.stable, stable, where=asked)
         np.copyto(self.panic, panic, where=asked)
+        np.copyto(self._ready_then, self.ready, where=asked)
         np.copyto(self._known, known, where=asked)
         np.copyto(self._valid, valid, where=asked)
         self._decided[asked] = now_ms
@@ -171,10 +174,11 @@ class Fleet(Generic[K]):
         """What holds for a revision, and why. Raises KeyError."""
         row = self._rows[key]
         known = bool(self._known[row])
+        ready = int(self._ready_then[row])
         since, decided, held = (int(a[row]) for a in (self.deciders.panic_since, self._decided, self._held))
         return Standing(
             self.spec(key),
-            max(int(self.ready[row]), 0) if self.ready[row] >= NOT_FOUND else int(self.ready[row]),
+            max(ready, 0) if ready >= NOT_FOUND else ready,
             int(self.desired[row]),
             int(self.excess[row]),
             bool(self._valid[row]),
@@ -210,6 +214,7 @@ class Fleet(Generic[K]):
             "_known",
             "_valid",
             "_series",
+            "_ready_then",
             "ready",
             "excess",
             "stable",

@@ -12,6 +12,8 @@ from knet.serving.settings import Settings
 Object = dict[str, Any]
 
 _TOKEN_SECONDS = 3600
+CERTIFICATE = "serving-certs"
+"""The Secret, one in each namespace, of the certificate that pods show with system-internal-tls."""
 _LOGS = "knative-var-log"
 
 
@@ -25,7 +27,7 @@ def extra_volumes(revision: Revision, settings: Settings, queue: Object) -> list
     if settings.deployment.queue_token_audiences:
         found.append(_tokens(settings.deployment.queue_token_audiences))
     if settings.network.system_internal_tls:
-        volume = {"name": "server-certs", "secret": {"secretName": "serving-certs"}}
+        volume = {"name": "server-certs", "secret": {"secretName": CERTIFICATE}}
         found.append(
             (volume, {"name": "server-certs", "readOnly": True, "mountPath": "/var/lib/knative/certs"})
         )

@@ -7,7 +7,7 @@ import datetime as dt
 from knet.control.serving import issuer
 from knet.control.serving.issuer import Pair
 from knet.control.serving.loop import Loop
-from knet.control.serving.pairs import pair_of, secret_of
+from knet.control.serving.pairs import pair_of, secret_of, trusts
 from knet.kube import resources
 from knet.kube.apply import set_status
 from knet.kube.client import Object
@@ -51,9 +51,13 @@ class Certificates(Loop):
             await self._refuse(item, f'Secret "{name}" is there already, and not ours')
             return None
         held = pair_of(secret)
-        if held is None or issuer.due(held, wanted.spec.dns_names, authority, now):
+        if (
+            held is None
+            or not trusts(secret, authority)
+            or issuer.due(held, wanted.spec.dns_names, authority, now)
+        ):
             held = issuer.issue(authority, wanted.spec.dns_names, now)
-            await self.client.apply(resources.SECRETS, secret_of(namespace, name, held, item))
+            await self.client.apply(resources.SECRETS, secret_of(namespace, name, held, item, authority))
         await self._ready(item, held)
         left = (held.ends - issuer.OVERLAP - now).total_seconds()
         return min(max(left, 1.0), _LONGEST_S)

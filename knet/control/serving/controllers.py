@@ -13,6 +13,7 @@ from knet.control.serving.certificates import Certificates
 from knet.control.serving.configs import Configs
 from knet.control.serving.configurations import Configurations
 from knet.control.serving.digests import Resolver as Digests
+from knet.control.serving.internal import InternalCertificates
 from knet.control.serving.labels import Labels
 from knet.control.serving.loop import Loop
 from knet.control.serving.mappings import DomainMappings
@@ -89,6 +90,7 @@ class Serving:
             Routes: lambda: Routes(cluster, settings),
             DomainMappings: lambda: DomainMappings(cluster, settings),
             Certificates: lambda: Certificates(cluster),
+            InternalCertificates: lambda: InternalCertificates(cluster, settings),
             ServerlessServices: lambda: ServerlessServices(cluster),
         }
         return tuple(make() for kind, make in makers.items() if not self._only or kind in self._only)
