@@ -18,8 +18,7 @@ class Known:
 
     def heard(self, ref: Ref, new: Seen | None) -> bool:
         """Takes in an event; False if what knet wrote itself is newer."""
-        known = self.seen.get(ref)
-        if new and known and _number(known.version) > _number(new.version):
+        if new and self._is_newer(ref, new):
             return False
         self._note(ref, new)
         return True
@@ -28,7 +27,10 @@ class Known:
         """Takes in what a write of something with the digest `wanted` has made."""
         if made.digest != wanted:  # defaults, or somebody else's fields: this is what it comes to
             self._settled[ref] = wanted, made.digest
-        self._note(ref, made)
+        if not self._is_newer(
+            ref, made
+        ):  # the gateway may have judged it, and its event overtaken the answer
+            self._note(ref, made)
 
     def is_so(self, ref: Ref, wanted: bytes) -> bool:
         """Whether an object is there as wanted."""
@@ -42,6 +44,11 @@ class Known:
     def children(self, parent: Key) -> Mapping[Ref, Seen]:
         """The objects that a KIngress controls."""
         return {ref: self.seen[ref] for ref in self._children.get(parent, ()) if ref in self.seen}
+
+    def _is_newer(self, ref: Ref, other: Seen) -> bool:
+        """Whether what is known of an object is newer than `other`."""
+        known = self.seen.get(ref)
+        return known is not None and _number(known.version) > _number(other.version)
 
     def _note(self, ref: Ref, new: Seen | None) -> None:
         old = self.seen.pop(ref, None) if new is None else self.seen.get(ref)
