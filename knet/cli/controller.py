@@ -197,7 +197,7 @@ async def _kourier(
     balancers = Balancers(
         "kourier.kourier-system.svc.cluster.local", "kourier-internal.kourier-system.svc.cluster.local"
     )
-    made = IngressController(client, Plane(backend), server, probed, balancers)
+    made = IngressController(client, Plane(backend), server, probed, balancers, shared=True)
     stack.push_async_callback(made.gateway.close)
     return made
 

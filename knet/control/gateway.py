@@ -22,7 +22,7 @@ class Gateway:
     """Owns the plane and the server of one gateway class. Belongs to one event loop.
 
     `addresses` are where the gateway listens for plain HTTP, by visibility: probes go there. Without
-    one, acknowledgement is enough.
+    one, acknowledgement is enough. `shared`: other replicas serve gateways too.
     """
 
     def __init__(
@@ -31,10 +31,12 @@ class Gateway:
         server: Server,
         addresses: Mapping[Visibility, tuple[str, int]],
         on_readiness: Callable[[Key, Readiness], None] | None = None,
+        *,
+        shared: bool = False,
     ) -> None:
         self.plane = plane
         self.server = server
-        self.confirmations = Confirmations(server.acked, on_readiness)
+        self.confirmations = Confirmations(server.acked, on_readiness, shared=shared)
         self._addresses = dict(addresses)
         self._loaded = False
 

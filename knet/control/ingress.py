@@ -41,9 +41,13 @@ class IngressController:
         server: Server,
         addresses: Mapping[Visibility, tuple[str, int]],
         balancers: Balancers,
+        *,
+        shared: bool = False,
     ) -> None:
-        """`addresses` are where the gateway listens for plain HTTP, as seen from here: probes go there."""
-        self.gateway = Gateway(plane, server, addresses, on_readiness=self._heard)
+        """`addresses` are where the gateway listens for plain HTTP, as seen from here: probes go there. `shared`:
+        other replicas serve gateways too.
+        """
+        self.gateway = Gateway(plane, server, addresses, self._heard, shared=shared)
         self._client = client
         self._balancers = balancers
         self._world = World()

@@ -4,14 +4,18 @@ The request is Knative's (facts/translation.md 2.12), and so is the judgement (f
 200 with the right hash is ready, 404 and 503 ask for patience, all else an application said. What
 an application answered carries Envoy's upstream time; that tells its 404 from the gateway's. A gRPC server
 resets a plain GET: Envoy's 503 then says that the remote did, so the path to it is there.
+
+A name that has several addresses (a headless Service) stands for as many gateways: each of them has to serve it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import enum
+import socket
 import ssl
 from dataclasses import dataclass
+from typing import Any
 
 from knet.model.kingress import HASH_HEADER
 
@@ -31,7 +35,7 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the gateway listens, and the host, path and hash to ask it for; `https` with the host as server name."""
+    """Where the gateways listen, and the host, path and hash to ask it for; `https` with the host as server name."""
 
     address: tuple[str, int]
     host: str
@@ -77,10 +81,23 @@ async def confirm(target: Target) -> None:
 
 
 async def _ask(target: Target) -> Verdict:
+    host, port = target.address
+    try:
+        known = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError:
+        return Verdict.LATER
+    places = sorted({place[:2] for *_, place in known})
+    verdicts = await asyncio.gather(*(_ask_one(target, place) for place in places))
+    return Verdict.READY if all(verdict is Verdict.READY for verdict in verdicts) else Verdict.LATER
+
+
+async def _ask_one(target: Target, place: tuple[Any, ...]) -> Verdict:
     try:
         async with asyncio.timeout(_TIMEOUT):
-            secured = {"ssl": _unverified(), "server_hostname": target.host} if target.https else {}
-            reader, writer = await asyncio.open_connection(*target.address, **secured)  # type: ignore[arg-type]
+            secured: dict[str, Any] = (
+                {"ssl": _unverified(), "server_hostname": target.host} if target.https else {}
+            )
+            reader, writer = await asyncio.open_connection(*place, **secured)
             try:
                 writer.write(request(target))
                 head = await reader.readuntil(b"\r\n\r\n")

@@ -1,13 +1,15 @@
-"""Readiness of KIngresses: acknowledged by every gateway at exactly this version, then probed once.
+"""Readiness of KIngresses: acknowledged by every gateway at exactly this version, then one host is probed.
 
-No gateways × hosts probes, and no way back without a change: what is ready stays so until what it
-needs differs.
+No probe of every host, and no way back without a change: what is ready stays so until what it needs differs. Where
+several replicas serve gateways, those of the others acknowledge to them: of these the probe alone tells, which asks
+every gateway there is (knet.control.probe).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Protocol
 
 from knet.backends.api import Readiness, State
 from knet.control.probe import Target, confirm
@@ -18,15 +20,28 @@ from knet.routing.table import Key
 
 _PROBES_AT_ONCE = 32
 
-Acked = Callable[[Mapping[Ref, str]], Awaitable[Outcome]]
+
+class Acked(Protocol):
+    """`Server.acked`."""
+
+    def __call__(self, wanted: Mapping[Ref, str], gateways: int = 1) -> Awaitable[Outcome]: ...
 
 
 class Confirmations:
     """Watches each KIngress from publication to readiness, one task for each that is under way."""
 
-    def __init__(self, acked: Acked, on_change: Callable[[Key, Readiness], None] | None = None) -> None:
-        """`acked` waits for gateways (`Server.acked`); `on_change` hears every new state."""
+    def __init__(
+        self,
+        acked: Acked,
+        on_change: Callable[[Key, Readiness], None] | None = None,
+        *,
+        shared: bool = False,
+    ) -> None:
+        """`acked` waits for gateways; `on_change` hears every new state. `shared`: gateways may ask other replicas,
+        and none may ask us.
+        """
         self._acked = acked
+        self._least = 0 if shared else 1
         self._on_change = on_change
         self._wanted: dict[Key, int] = {}
         self._tasks: dict[Key, asyncio.Task[None]] = {}
@@ -71,7 +86,7 @@ class Confirmations:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _confirm(self, key: Key, wanted: Mapping[Ref, str], target: Target | None) -> None:
-        outcome = await self._acked(wanted)
+        outcome = await (self._acked(wanted, self._least) if target is not None else self._acked(wanted))
         if not outcome:
             words = [
                 f"gateway {n} refused {label(ref)}: {r.message}" for (n, ref), r in outcome.refusals.items()

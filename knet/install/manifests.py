@@ -106,8 +106,9 @@ def arguments(values: Values) -> dict[str, list[str]]:
         controller += [
             *("--xds", "0.0.0.0:18000"),
             "--xds-tls",
-            *("--http", f"kourier.{domain}:80"),
-            *("--internal", f"kourier-internal.{domain}:80"),
+            # of a headless Service: every gateway is probed, for each may ask another replica of the controller
+            *("--http", f"kourier-statistics.{domain}:8080"),
+            *("--internal", f"kourier-statistics.{domain}:8081"),
             *("--gateway-stats", f"kourier-statistics.{domain}:{STATISTICS_PORT}"),
         ]
     if values.mode is Mode.FULL:

@@ -1,0 +1,104 @@
+"""Probes of every gateway there is, for those that ask another replica of the controller."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import asynccontextmanager
+
+import pytest
+
+from knet.backends.api import State
+from knet.control.probe import Target, confirm
+from knet.control.readiness import Confirmations
+from knet.envoy.server_waiters import Waiters
+from knet.envoy.snapshot import ROUTE
+from live import free_ports
+
+HELLO = ("default", "hello")
+WANTED = {(ROUTE, "r"): "1"}
+
+
+class Gateways:
+    """Gateways at addresses of loopback, on one port; `hashes` is what each serves."""
+
+    def __init__(self, port):
+        self.port = port
+        self.hashes = {}
+        self.asked = []
+
+    @asynccontextmanager
+    async def at(self, address, serves):
+        self.hashes[address] = serves
+
+        async def handle(reader, writer):
+            await reader.readuntil(b"\r\n\r\n")
+            self.asked.append(address)
+            writer.write(f"HTTP/1.1 200 OK\r\nk-network-hash: {self.hashes[address]}\r\n\r\n".encode())
+            writer.close()
+
+        async with await asyncio.start_server(handle, address, self.port):
+            yield
+
+
+@pytest.fixture
+def headless(monkeypatch):
+    """A name that has as many addresses as there are gateways."""
+    made = Gateways(free_ports(1)[0])
+
+    async def addresses(_, host, port, **__):
+        assert host == "gateways"
+        if not made.hashes:
+            raise socket.gaierror(socket.EAI_NONAME, "no address")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in made.hashes]
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", addresses)
+    return made
+
+
+def target(gateways):
+    return Target(("gateways", gateways.port), "hello.example.com", "new")
+
+
+async def test_every_gateway_of_a_name_has_to_serve_it(headless):
+    async with headless.at("127.0.0.1", "new"), headless.at("127.0.0.2", "old"):
+        probing = asyncio.create_task(confirm(target(headless)))
+        async with asyncio.timeout(10):
+            while headless.asked.count("127.0.0.2") < 3:  # noqa: ASYNC110 - it is asked again and again
+                await asyncio.sleep(0.01)
+        assert not probing.done()
+        headless.hashes["127.0.0.2"] = "new"
+        await asyncio.wait_for(probing, 10)
+
+
+async def test_a_name_without_addresses_is_asked_for_again(headless):
+    probing = asyncio.create_task(confirm(target(headless)))
+    await asyncio.sleep(0.1)
+    assert not probing.done()
+    async with headless.at("127.0.0.1", "new"):
+        await asyncio.wait_for(probing, 10)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+async def test_a_replica_whom_no_gateway_asks_takes_the_probes_word_where_there_are_others(headless, shared):
+    waiters = Waiters()
+    made = Confirmations(lambda wanted, n=1: waiters.wait(wanted, n, ()), shared=shared)
+    async with headless.at("127.0.0.1", "new"):
+        made.watch(HELLO, WANTED, target(headless))
+        if shared:
+            await asyncio.wait_for(made.settled([HELLO]), 10)
+            assert made.states[HELLO].state is State.READY
+        else:
+            await asyncio.sleep(0.1)
+            assert made.states[HELLO].state is State.WAITING
+            assert headless.asked == []
+    await made.close()
+
+
+async def test_without_anything_to_probe_some_gateway_has_to_say_so():
+    waiters = Waiters()
+    made = Confirmations(lambda wanted, n=1: waiters.wait(wanted, n, ()), shared=True)
+    made.watch(HELLO, WANTED, None)
+    await asyncio.sleep(0.05)
+    assert made.states[HELLO].state is State.WAITING
+    await made.close()
