@@ -11,6 +11,7 @@ from knet.local.pods.handlers import Handlers
 from knet.local.pods.launch import Launcher
 from knet.local.pods.machine import Backoff
 from knet.local.pods.spec import Object
+from knet.local.pods.starts import Starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Kit:
     client: Client
     launcher: Launcher
     handlers: Handlers
+    starts: Starts
     recorder: Recorder
     backoff: Backoff
     clock: Callable[[], float]

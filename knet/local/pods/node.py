@@ -30,6 +30,7 @@ from knet.local.pods.modes import Modes, probe
 from knet.local.pods.process import Process, spawn
 from knet.local.pods.queues import Queues
 from knet.local.pods.spec import Object, containers, grace, stamp
+from knet.local.pods.starts import Starts
 from knet.local.pods.tokens import Signer
 from knet.local.pods.worker import Worker
 
@@ -96,6 +97,7 @@ class Node:
         self._leaving: dict[str, Worker] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._handlers = Handlers()
+        self._starts = Starts()
         self._reaper: tuple[Process, int] | None = None
         self._modes: Modes | None = None
         self._kit: Kit | None = None
@@ -123,6 +125,7 @@ class Node:
             client=self._client,
             launcher=Launcher(self._client, self._images, self._modes, self._directory, self._queues),
             handlers=self._handlers,
+            starts=self._starts,
             recorder=recorder,
             backoff=self._options.backoff,
             clock=time.time,
@@ -149,6 +152,7 @@ class Node:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         everyone = [*self._workers.values(), *self._leaving.values()]
         limit = self._options.shutdown
+        self._starts.end()
         await asyncio.gather(*(w.end(min(grace(w.pod), limit)) for w in everyone))
         if self._queues:
             await self._queues.stop()

@@ -19,7 +19,7 @@ from knet.local.pods.logs import last_words
 from knet.local.pods.machine import Ended, Problem, Seen, decide, restarts
 from knet.local.pods.network import Network, NetworkError, Place
 from knet.local.pods.run import Run
-from knet.local.pods.spec import NETWORK, PORTS, Object, container, terminating
+from knet.local.pods.spec import NETWORK, PORTS, Object, Role, container, containers, terminating
 from knet.local.pods.status import Sandbox, ended, recovered, status_of
 
 _START_ERROR = 128
@@ -46,7 +46,7 @@ class Worker:
         self._said: dict[str, Any] | None = None
         self._refreshed = kit.clock()
         self._problem = ""
-        self._bound = False
+        self._bound = self._waits = False
         self._published: Mapping[int, int] = {}
         self._ending_since: float | None = None
 
@@ -66,9 +66,11 @@ class Worker:
         plan = decide(pod, self._seen, now, self._kit.backoff)
         for stop in plan.stop:
             self._runs[stop.name].stop(self._left(stop.grace, now), stop.reason)
-        if plan.start and await self._placed():
+        self._waits = bool(plan.start) and not self._may_start()
+        if plan.start and not self._waits and await self._placed():
             for name in plan.start:
                 await self._start(name)
+            self._look_whether_started()
         if plan.over:
             await self._leave()
         await self._refresh()
@@ -81,7 +83,7 @@ class Worker:
         """Seconds until something is due although nothing happens."""
         now, backoff = self._kit.clock(), self._kit.backoff
         plan = decide(self.pod, self._seen, now, backoff)
-        if plan.start:
+        if plan.start and not self._waits:
             return _AGAIN if self._problem else 0.0
         due = [plan.wake] if plan.wake is not None else []
         due += [one.problem.tried + backoff.pulling for one in self._seen.values() if one.problem]
@@ -100,6 +102,16 @@ class Worker:
             return grace
         self._ending_since = self._ending_since or now
         return max(self._ending_since + grace - now, min(grace, _LEAST))
+
+    def _may_start(self) -> bool:
+        """Whether it is this pod's turn; if not, it is woken when it is."""
+        return self._place is not None or self._kit.starts.enter(self.uid, self._wake)
+
+    def _look_whether_started(self) -> None:
+        """Lets the next pod start as soon as this one needs the processor no more than any other."""
+        mains = [c for c in containers(self.pod) if c.role is not Role.INIT]
+        if all((one := self._seen.get(c.name)) is not None and (one.ready or one.ended) for c in mains):
+            self._kit.starts.leave(self.uid)
 
     async def _placed(self) -> bool:
         if self._place is not None:
@@ -163,6 +175,7 @@ class Worker:
         known = self._seen.get(name)
         if known is not None and known.running and known.run == run:
             self._seen[name] = replace(known, **changes)
+            self._look_whether_started()
             self._wake()
 
     def exited(self, name: str, returncode: int) -> None:
@@ -172,6 +185,7 @@ class Worker:
         if end.code and container(self.pod, name).spec.get("terminationMessagePolicy") == _FROM_LOGS:
             end = replace(end, message=last_words(log.path))
         self._seen[name] = known.over(end, self._kit.backoff)
+        self._kit.starts.leave(self.uid)
         if restarts(self.pod, container(self.pod, name), end) and self._kit.backoff.pause(
             self._seen[name].ends
         ):
@@ -201,6 +215,7 @@ class Worker:
             self._kit.recorder.record(self.pod, "Warning", refused.event, refused.message)
 
     async def _leave(self, *, keep: bool = False) -> None:
+        self._kit.starts.leave(self.uid)
         place, self._place = self._place, None
         if place is not None:
             modes = self._kit.launcher.modes
