@@ -1,13 +1,16 @@
 """Objects on SQLite: one counter of versions over all kinds, and the recent past for watches.
 
 A write is in the database (WAL) before it is acknowledged or seen by anybody, so that a process that is
-killed at any moment loses nothing it has confirmed. The database is not told to wait for the disk: only
-the loss of power may cost the last writes, which a laptop's embedded cluster can bear.
+killed at any moment loses nothing it has confirmed. Nobody who writes waits for the disk, only a thread that brings
+the log into the database now and then does: the loss of power may cost the last writes, which a laptop's embedded
+cluster can bear.
 """
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,6 +28,8 @@ HISTORY_BYTES = 24 * 2**20
 """The past is bounded by number and by size (as JSON; in memory it is some eight times that): a rollout that writes its
 evidence every few seconds must not fill the memory. A watch that comes too late for it begins anew.
 """
+EACH = 500
+"""Writes after which the log is brought into the database."""
 _SCHEMA = """
 create table if not exists objects (
   collection text, namespace text, name text, version integer, body blob,
@@ -59,11 +64,16 @@ class Store:
         self._db = sqlite3.connect(str(path), isolation_level=None, check_same_thread=False)
         self._db.execute("pragma journal_mode = wal")
         self._db.execute("pragma synchronous = normal")
+        self._db.execute("pragma wal_autocheckpoint = 0")
         self._db.executescript(_SCHEMA)
-        found = self._db.execute("select version from counter").fetchone()
-        if found is None:
+        self._path, self._writes = str(path), 0
+        self._checkpoint: threading.Thread | None = None
+        if self._db.execute("select version from counter").fetchone() is None:
             self._db.execute("insert into counter values (1)")
-        self.version: int = found[0] if found else 1
+        # an object's version is in its row; the counter says what a deletion took away
+        self.version: int = self._db.execute(
+            "select max(version) from (select version from counter union all select max(version) from objects)"
+        ).fetchone()[0]
         self.oldest = self.version
         """Watches can begin here or later."""
         self._objects: dict[str, dict[Key, Object]] = {}
@@ -76,6 +86,8 @@ class Store:
         self._listeners: dict[Listener, None] = {}
 
     def close(self) -> None:
+        if self._checkpoint is not None:
+            self._checkpoint.join()
         self._db.close()
 
     def get(self, collection: str, key: Key) -> Object | None:
@@ -93,10 +105,10 @@ class Store:
         version = self.version + 1
         made = {**body, "metadata": {**body["metadata"], "resourceVersion": str(version)}}
         text = json.dumps(made)
-        with self._transaction(version):
-            self._db.execute(
-                "insert or replace into objects values (?, ?, ?, ?, ?)", (collection, *key, version, text)
-            )
+        self._db.execute(
+            "insert or replace into objects values (?, ?, ?, ?, ?)", (collection, *key, version, text)
+        )
+        self._wrote(version)
         held = self._objects.setdefault(collection, {})
         old = held.get(key)
         held[key] = made
@@ -107,10 +119,12 @@ class Store:
         """Deletes an object; gives it as a watch shows it. Raises KeyError if there is none."""
         old = self._objects[collection][key]
         version = self.version + 1
-        with self._transaction(version):
+        with _Transaction(self._db):
             self._db.execute(
                 "delete from objects where collection = ? and namespace = ? and name = ?", (collection, *key)
             )
+            self._db.execute("update counter set version = ?", (version,))
+        self._wrote(version)
         del self._objects[collection][key]
         last = {**old, "metadata": {**old["metadata"], "resourceVersion": str(version)}}
         self._tell(Change(version, collection, old, None, last), 0)
@@ -155,24 +169,32 @@ class Store:
         for listener in tuple(self._listeners):
             listener(change)
 
-    def _transaction(self, version: int) -> _Transaction:
-        return _Transaction(self, version)
+    def _wrote(self, version: int) -> None:
+        """It is in the file."""
+        self.version = version
+        self._writes += 1
+        if self._writes < EACH or self._path == ":memory:":
+            return
+        if self._checkpoint is None or not self._checkpoint.is_alive():
+            self._writes = 0
+            self._checkpoint = threading.Thread(target=_checkpoint, args=(self._path,), daemon=True)
+            self._checkpoint.start()
+
+
+def _checkpoint(path: str) -> None:
+    """Brings the log into the database. It waits for the disk, which may take long, and holds nobody up."""
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("pragma wal_checkpoint(passive)")
 
 
 class _Transaction:
-    """Both statements or none; the counter moves when they are in the file."""
+    """All statements or none."""
 
-    def __init__(self, store: Store, version: int) -> None:
-        self._store, self._version = store, version
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
 
     def __enter__(self) -> None:
-        self._store._db.execute("begin")  # noqa: SLF001 - its own half
+        self._db.execute("begin")
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        db = self._store._db  # noqa: SLF001
-        if kind is not None:
-            db.execute("rollback")
-            return
-        db.execute("update counter set version = ?", (self._version,))
-        db.execute("commit")
-        self._store.version = self._version
+        self._db.execute("commit" if kind is None else "rollback")
