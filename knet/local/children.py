@@ -48,6 +48,7 @@ class Children:
         self._running: dict[str, Process] = {}
         self._ready: dict[str, asyncio.Event] = {}
         self.restarts: dict[str, int] = {}
+        self._stopping = False
 
     def start(self, child: Child) -> None:
         """Runs it until `stop`."""
@@ -73,17 +74,20 @@ class Children:
             raise KnetError(checks.CHILD_FAILED(words, hint=f"see {self._logs}")) from None
 
     async def stop(self) -> None:
-        """Asks all to end, and ends those that do not within some seconds."""
+        """Asks all to end, and ends those that do not within some seconds. What they say meanwhile is in their logs."""
+        self._stopping = True
+        await asyncio.gather(*(_end(process) for process in self._running.values()))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(_end(process) for process in self._running.values()))
 
     async def _keep(self, child: Child) -> None:
         loop, pause = asyncio.get_running_loop(), 0.0
         while True:
             began = loop.time()
             ended = await self._run(child)
+            if self._stopping:
+                return
             if loop.time() - began > _HEALTHY_AFTER:
                 pause = 0.0
             self._problem(self._found(child, ended, pause))

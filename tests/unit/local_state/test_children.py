@@ -109,3 +109,17 @@ async def test_a_child_does_not_hand_on_what_it_was_asked(children):
     children.start(python("one", ask + "; print('clean', flush=True); import time; time.sleep(60)"))
     await children.ready(10)
     await eventually(lambda: "clean" in (children.logs / "one.log").read_text())
+
+
+async def test_what_a_child_says_at_its_end_is_in_its_log(children):
+    faults = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+    says = (
+        "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(print('bye ' * 9000)))\n"
+    )
+    children.start(python("one", says + READY))
+    await children.ready(10)
+    await children.stop()
+    assert not faults, faults
+    assert b"bye bye" in (children.logs / "one.log").read_bytes()
+    assert not children.heard, "it was told to end"
