@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
@@ -22,7 +23,9 @@ class WorkQueue(Generic[K]):
         """`first` and `longest` are the pauses after a failure, in seconds; `name` stands in logs."""
         self._name = name
         self._schedule: Schedule[K] = Schedule(first, longest)
-        self._changed = asyncio.Event()
+        self._idle: deque[asyncio.Future[None]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timed = 0.0
 
     def add(self, key: K) -> None:
         """Asks for a key to be looked at now."""
@@ -31,7 +34,7 @@ class WorkQueue(Generic[K]):
     def add_after(self, key: K, seconds: float) -> None:
         """Asks for a key to be looked at in a while; an earlier wish counts."""
         self._schedule.add(key, asyncio.get_running_loop().time() + seconds)
-        self._changed.set()
+        self._call()
 
     async def run(self, handle: Callable[[K], Awaitable[float | None]], workers: int = 4) -> None:
         """Works until cancelled. `handle` gives the seconds after which to look again, or None.
@@ -56,23 +59,45 @@ class WorkQueue(Generic[K]):
                 _log.warning("%s %s: %s", self._name, key, error, exc_info=_log.isEnabledFor(logging.DEBUG))
             finally:
                 self._schedule.done(key, loop.time(), failed=failed, again=again)
-                self._changed.set()
+                self._call()
 
     async def _take(self) -> K:
         loop = asyncio.get_running_loop()
-        while True:
-            key = self._schedule.take(loop.time())
-            if key is not None:
-                return key
-            self._changed.clear()
-            at = self._schedule.next_at()
-            timeout = None if at is None else max(at - loop.time(), 0)
+        while (key := self._schedule.take(loop.time())) is None:
+            called = loop.create_future()
+            self._idle.append(called)
+            self._call()
             try:
-                # not wait_for: until Python 3.12 it could swallow a cancellation
-                async with asyncio.timeout(timeout):
-                    await self._changed.wait()
-            except TimeoutError:
-                continue
+                await called
+            except asyncio.CancelledError:
+                if called.done() and not called.cancelled():
+                    self._call()  # it was called for a key that is another's now
+                raise
+        self._call()  # there may be more
+        return key
+
+    def _call(self) -> None:
+        """Calls one worker if a key is due, or sees to it that one is called when the next is."""
+        loop = asyncio.get_running_loop()
+        at = self._schedule.next_at()
+        if self._timer is not None and at != self._timed:
+            self._timer.cancel()
+            self._timer = None
+        if at is None:
+            return
+        if at > loop.time():
+            if self._timer is None:
+                self._timer, self._timed = loop.call_at(at, self._due), at
+            return
+        while self._idle:
+            called = self._idle.popleft()
+            if not called.done():
+                called.set_result(None)
+                return
+
+    def _due(self) -> None:
+        self._timer = None
+        self._call()
 
     def quiet(self, seconds: float) -> bool:
         """Whether nothing is worked on, and nothing is due within so many seconds."""
