@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from knet.control.autoscaler.podautoscalers import Settings, class_of
 from knet.control.autoscaler.pods import Population
-from knet.control.serving.loop import Loop, ReconcileError
+from knet.control.serving.loop import Loop, ReconcileError, once
 from knet.kube import resources
 from knet.kube.apply import set_status
 from knet.kube.client import Object
@@ -41,14 +41,14 @@ class HpaPodAutoscalers(Loop):
         population.on_change(self.queue.add)
 
     async def reconcile(self, item: Object) -> float | None:
-        pa, config = pod_autoscaler(item), self._settings().autoscaler
+        pa, config = once(pod_autoscaler, item), self._settings().autoscaler
         if not self._owns(pa.key) or class_of(item, config) != HPA_CLASS:
             return None
         hpa = self.cluster.get(resources.HORIZONTAL_POD_AUTOSCALERS, pa.key)
         sks = self.cluster.get(resources.SERVERLESS_SERVICES, pa.key)
         around = Around(
             config,
-            serverless_service(sks) if sks else None,
+            once(serverless_service, sks) if sks else None,
             hpa,
             hpa is not None and controller_of(hpa, self.resource.kind) != pa.metadata.name,
             self._population.counts((pa.metadata.namespace, label(item, REVISION_LABEL))).ready,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from knet.control.autoscaler.decisions import Decider
 from knet.control.autoscaler.pods import Population
 from knet.control.autoscaler.probe import probe
-from knet.control.serving.loop import Loop, ReconcileError
+from knet.control.serving.loop import Loop, ReconcileError, once
 from knet.kube import resources
 from knet.kube.apply import set_status
 from knet.kube.client import Object
@@ -75,6 +75,7 @@ class PodAutoscalers(Loop):
         self._settings = settings
         self._owns = owns
         self._outcomes: dict[Key, Outcome] = {}
+        self._waking: set[Key] = set()
         self._by_target = cluster.index(resources.POD_AUTOSCALERS, _target)
         super().__init__(cluster)
         self.owning(resources.SERVERLESS_SERVICES, resources.METRICS)
@@ -88,6 +89,7 @@ class PodAutoscalers(Loop):
         if new is None:
             self._decider.forget(key)
             self._outcomes.pop(key, None)
+            self._waking.discard(key)
 
     def outcome(self, key: Key) -> Outcome | None:
         """What came of the last decision about a revision."""
@@ -100,7 +102,7 @@ class PodAutoscalers(Loop):
             self.queue.add_after(pa, self.lag)
 
     async def reconcile(self, item: Object) -> float | None:
-        pa = pod_autoscaler(item)
+        pa = once(pod_autoscaler, item)
         if not self._owns(pa.key) or class_of(item, self._settings().autoscaler) != KPA_CLASS:
             return None
         around = self._around(pa, label(item, REVISION_LABEL))
@@ -110,10 +112,11 @@ class PodAutoscalers(Loop):
         self._outcomes[pa.key] = _outcome(pa, around, made)
         if made.replicas is not None:
             await self._scale(pa, made.replicas)
-            if (
-                not around.replicas
-            ):  # somebody waits for the pod that follows: the rest is told a moment later
+            if around.replicas == 0 and pa.key not in self._waking:
+                # somebody waits for the pod that follows: the rest is told a moment later
+                self._waking.add(pa.key)
                 return self.lag
+        self._waking.discard(pa.key)
         if made.metric is not None:
             await self.ensure(resources.METRICS, made.metric)
         if made.sks is not None:
@@ -131,7 +134,7 @@ class PodAutoscalers(Loop):
         target = self.cluster.get(resources.DEPLOYMENTS, (namespace, pa.spec.scale_target_ref.name))
         around = Around(
             settings.autoscaler,
-            serverless_service(sks) if sks else None,
+            once(serverless_service, sks) if sks else None,
             Decision(),
             target["spec"].get("replicas") if target else None,
             self._population.counts((namespace, revision)).ready,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -126,21 +126,29 @@ def typed(model: type[T], item: Object) -> T:
 
     The same version of an object is read once: a Service is looked at whenever one of its children changes.
     """
-    meta = item["metadata"]
-    version = meta.get("uid", ""), meta.get("resourceVersion", "")
-    found = _READ.get(version) if all(version) else None
-    if found is None:
-        found = serving.parse(item)
-        _READ[version] = found
-        if len(_READ) > _MOST:
-            _READ.pop(next(iter(_READ)))
+    found = once(serving.parse, item)
     if not isinstance(found, model):
         raise TypeError(f"{item['kind']} is no {model.__name__}")
     return found
 
 
-_READ: dict[tuple[str, str], Any] = {}
-_MOST = 4096
+def once(parse: Callable[[Object], T], item: Object) -> T:
+    """What `parse` makes of an object, made once for each version of it."""
+    meta = item["metadata"]
+    uid, version = meta.get("uid", ""), meta.get("resourceVersion", "")
+    if not uid or not version:
+        return parse(item)
+    held = _READ.get((uid, parse))
+    if held is None or held[0] != version:
+        held = _READ[uid, parse] = version, parse(item)
+        if len(_READ) > _MOST:
+            _READ.pop(next(iter(_READ)))
+    made: T = held[1]
+    return made
+
+
+_READ: dict[tuple[str, Callable[[Object], Any]], tuple[str, Any]] = {}
+_MOST = 8192
 
 
 def now() -> str:

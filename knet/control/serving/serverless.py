@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from knet.control.serving.loop import Loop
+from knet.control.serving.loop import Loop, once
 from knet.kube import resources
 from knet.kube.apply import set_status
 from knet.kube.client import Object
@@ -54,7 +54,7 @@ class ServerlessServices(Loop):
                 self.queue.add(sks)
 
     async def reconcile(self, item: Object) -> float | None:
-        sks = serverless_service(item)
+        sks = once(serverless_service, item)
         made = reconcile(sks, self._around(sks), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
         for service in made.services:
             await self.ensure(resources.SERVICES, service)
