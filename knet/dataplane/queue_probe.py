@@ -20,7 +20,7 @@ import orjson
 
 _PATIENCE = 10.0
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05
-_SHARE = 25
+_SHARE = 50
 """A repeated probe comes again after this part of the time that it has lasted: the request that waits for it hears
 within a millisecond from a program that starts at once, and fifty that start slowly have the processor for themselves.
 """
