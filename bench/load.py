@@ -55,8 +55,15 @@ class Load:
     """`rate` requests a second to hosts in turn, until `stop()` or `limit` requests."""
 
     def __init__(
-        self, port: int, hosts: list[str], rate: float, limit: int = 1_000_000, path: str = "/"
+        self,
+        port: int,
+        hosts: list[str],
+        rate: float,
+        limit: int = 1_000_000,
+        path: str = "/",
+        address: str = "127.0.0.1",
     ) -> None:
+        self.address = address
         self.port = port
         self.hosts = hosts
         self.rate = rate
@@ -131,7 +138,7 @@ class Load:
         fresh = not self._idle
         try:
             reader, writer = (
-                await asyncio.open_connection("127.0.0.1", self.port) if fresh else self._idle.pop()
+                await asyncio.open_connection(self.address, self.port) if fresh else self._idle.pop()
             )
         except OSError:
             self.result.failed["connection refused"] += 1

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from embedded import Embedded, embedded
+from bench.load import Load
+from embedded import embedded
 from gateway_live import definition, fronting, namespaces
 from knet.backends.kourier import backend as kourier
 from knet.backends.kourier.settings import Ports
@@ -111,10 +113,10 @@ class StandIn:
 
 @dataclass
 class Two:
-    """The API and both gateways. `ports`: by gateway, where the world comes in."""
+    """The API, whose kubeconfig `place` has, and both gateways. `ports`: by gateway, where the world comes in."""
 
     api: Client
-    place: Embedded
+    place: Any
     ports: dict[str, int] = field(default_factory=dict)
     controllers: dict[str, Any] = field(default_factory=dict)
     stand_ins: dict[str, StandIn] = field(default_factory=dict)
@@ -164,7 +166,11 @@ async def two(folder: Path, *gateways: str) -> AsyncIterator[Two]:
         config = config_map("config-network", ingress_class=CLASSES[gateways[0]])
         await api.apply(CONFIG_MAPS, config, manager="test")
         for gateway in gateways:
-            await (_kourier(stack, made, folder) if gateway == "kourier" else _objects(stack, made, gateway))
+            await (
+                kourier_beside(stack, made, folder)
+                if gateway == "kourier"
+                else _objects(stack, made, gateway)
+            )
         yield made
 
 
@@ -196,7 +202,8 @@ async def _objects(stack: AsyncExitStack, made: Two, gateway: str) -> None:
     await _background(stack, controller.run())
 
 
-async def _kourier(stack: AsyncExitStack, made: Two, folder: Path) -> None:
+async def kourier_beside(stack: AsyncExitStack, made: Two, folder: Path) -> None:
+    """A kourier with a real Envoy on a cluster."""
     ports = Ports(*free_ports(6))
     server = Server()
     xds = await server.start()
@@ -226,3 +233,27 @@ async def _background(stack: AsyncExitStack, work: Any) -> None:
         await asyncio.gather(task, return_exceptions=True)
 
     stack.push_async_callback(end)
+
+
+async def ended(load: Load) -> None:
+    """Nobody comes any longer; and of those that came nobody was turned away."""
+    await load.more(5)
+    await load.stop()
+    assert load.result.sent > 5
+    print(load.result)  # noqa: T201 - counted, and shown by pytest -s
+    assert load.result.bad == 0, load.result
+
+
+async def cli(both: Two, *arguments: str) -> tuple[int | None, str, str]:
+    """`knet migrate`: its status, and what it says."""
+    process = await started(both, *arguments)
+    out, err = await asyncio.wait_for(process.communicate(), 60)
+    return process.returncode, out.decode(), err.decode()
+
+
+async def started(both: Two, *arguments: str) -> asyncio.subprocess.Process:
+    """The same, while it runs."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "knet", "migrate", *arguments, "--kubeconfig", str(both.kubeconfig),
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip

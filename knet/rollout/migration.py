@@ -164,7 +164,10 @@ def _programming(known: Migration, seen: Observed) -> Decision | None:
     """Until the target serves all that the source serves, and decides every request as the source does."""
     stage = "programming"
     report = seen.reports.get(known.target)
-    if report is None or not _current(report, known, seen):
+    if report is None:
+        said = f"nothing is heard of a controller of {known.target}: knet install --beside {known.target} has one run"
+        return Decision(Step.WAIT, said, stage)
+    if not _current(report, known, seen):
         return Decision(
             Step.WAIT, f"the controller of {known.target} has not looked at all KIngresses yet", stage
         )

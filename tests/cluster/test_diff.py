@@ -236,6 +236,10 @@ async def test_what_is_refused_is_said_with_its_place(files):
     assert "+ Secret" in out
 
 
+async def create(client, kind, **body):
+    return await client.create(kind, {"apiVersion": kind.api_version, "kind": kind.kind, **body})
+
+
 async def revisions(api, *names):
     """What Serving's controllers would have made of the Service that is applied."""
     client, space = api.client, api.namespace
@@ -256,18 +260,13 @@ async def revisions(api, *names):
             CONFIGURATION_LABEL: "hello", SERVICE_LABEL: "hello",
             "serving.knative.dev/configurationGeneration": str(number),
         }  # fmt: skip
-        await client.create(
-            REVISIONS,
-            {
-                "metadata": {"namespace": space, "name": name, "labels": labels},
-                "spec": service["spec"]["template"]["spec"],
-            },
-        )
+        meta_of = {"namespace": space, "name": name, "labels": labels}
+        await create(client, REVISIONS, metadata=meta_of, spec=service["spec"]["template"]["spec"])
         port = {"name": "http", "port": 80, "targetPort": 8012}
         await client.create(
             SERVICES, {"metadata": {"namespace": space, "name": name}, "spec": {"ports": [port]}}
         )
-    return await client.create(ROUTES, {"metadata": meta, "spec": {"traffic": service["spec"]["traffic"]}})
+    return await create(client, ROUTES, metadata=meta, spec={"traffic": service["spec"]["traffic"]})
 
 
 async def test_what_the_change_does_to_traffic(files):
@@ -290,7 +289,7 @@ async def test_what_the_change_does_to_traffic(files):
     notes = {"networking.knative.dev/ingress.class": CLASS}
     for name, owners, rules in (("hello", [owner], [rule]), ("other", [], [other])):
         meta = {"namespace": space, "name": name, "annotations": notes, "ownerReferences": owners}
-        await api.client.create(INGRESSES, {"metadata": meta, "spec": {"rules": rules}})
+        await create(api.client, INGRESSES, metadata=meta, spec={"rules": rules})
     assert await files.knet() == (0, "", "")
 
     files.write(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
@@ -25,7 +24,7 @@ from knet.kube.resources import (
 )
 from knet.rollout import migration
 from knet.rollout.migration import Step
-from migrating import MADE, two
+from migrating import MADE, cli, ended, started, two
 from objects import service
 from support import CLASSES
 
@@ -53,26 +52,6 @@ async def serving(folder, source, target):
 async def loaded(stack, both, gateway):
     """Requests through a gateway until the test ends or stops them."""
     return await stack.enter_async_context(Load(both.ports[gateway], HOSTS, RATE))
-
-
-async def ended(load):
-    await load.more(5)
-    await load.stop()
-    assert load.result.sent > 5
-    assert load.result.bad == 0, load.result
-
-
-async def cli(both, *arguments):
-    process = await started(both, *arguments)
-    out, err = await asyncio.wait_for(process.communicate(), 60)
-    return process.returncode, out.decode(), err.decode()
-
-
-async def started(both, *arguments):
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "knet", "migrate", *arguments, "--kubeconfig", str(both.kubeconfig),
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
 
 
 async def state(both):

@@ -217,7 +217,12 @@ M = migration.begin(A, B)
 @pytest.mark.parametrize(
     ("known", "observed", "step", "said"),
     [
-        (M, seen(reports={}), Step.WAIT, "controller of kourier has not looked"),
+        (
+            M,
+            seen(reports={}),
+            Step.WAIT,
+            "nothing is heard of a controller of kourier: knet install --beside",
+        ),
         (M, seen(digest="e"), Step.WAIT, "controller of kourier has not looked"),
         (
             M,
