@@ -38,22 +38,20 @@ class Queries:
 _ISTIO = '{reporter="source",destination_service_namespace="$namespace",destination_service_name="$revision"'
 _ENVOY = 'envoy_cluster_name=~"$namespace[_/]$revision([_/:].*)?"'
 
+_CLUSTERS = Queries(
+    f"sum(envoy_cluster_upstream_rq_completed{{{_ENVOY}}})",
+    # Envoy takes the class of the code out of the name: there is no upstream_rq_5xx at /stats/prometheus
+    f'sum(envoy_cluster_upstream_rq_xx{{{_ENVOY},envoy_response_code_class="5"}})',
+    f"sum by (le) (envoy_cluster_upstream_rq_time_bucket{{{_ENVOY}}})",
+)
 PRESETS: Mapping[str, Queries] = {
     "istio": Queries(
         f"sum(istio_requests_total{_ISTIO}}})",
         f'sum(istio_requests_total{_ISTIO},response_code=~"5.."}})',
         f"sum by (le) (istio_request_duration_milliseconds_bucket{_ISTIO}}})",
     ),
-    "contour": Queries(
-        f"sum(envoy_cluster_upstream_rq_completed{{{_ENVOY}}})",
-        f'sum(envoy_cluster_upstream_rq_xx{{{_ENVOY},envoy_response_code_class="5"}})',
-        f"sum by (le) (envoy_cluster_upstream_rq_time_bucket{{{_ENVOY}}})",
-    ),
-    "envoy": Queries(
-        f"sum(envoy_cluster_upstream_rq_completed{{{_ENVOY}}})",
-        f"sum(envoy_cluster_upstream_rq_5xx{{{_ENVOY}}})",
-        f"sum by (le) (envoy_cluster_upstream_rq_time_bucket{{{_ENVOY}}})",
-    ),
+    "contour": _CLUSTERS,
+    "envoy": _CLUSTERS,
 }
 
 
