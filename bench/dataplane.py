@@ -195,6 +195,12 @@ def cpu(pids: list[int]) -> float:
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
+def waiting(pids: list[int]) -> float:
+    """Seconds for which these processes could have computed, and had no processor."""
+    tasks = (task for pid in pids for task in Path(f"/proc/{pid}/task").iterdir())
+    return sum(int((task / "schedstat").read_text().split()[1]) for task in tasks) / 1e9
+
+
 def memory(pids: list[int]) -> Iterator[tuple[float, float]]:
     """(RSS, of which nobody else's and not a file's) in MB, for each process."""
     for pid in pids:
@@ -260,29 +266,34 @@ async def exactness(to: int) -> None:
 async def estimator(to: int) -> None:
     """What the autoscaler is told, against what was between the arrival of a request and the leaving of its answer."""
     print(
-        "\n| requests | in the container | inside the queue-proxy, by packets | told | error |\n|---|---|---|---|---|"
+        "\n| requests | in the container | inside the queue-proxy, by packets | told | error "
+        "| not seen, ms a request | Envoy waited for a CPU, ms a request |\n|---|---|---|---|---|---|---|"
     )
     for delay, users, seconds in ((0.005, 2, 8), (0.3, 5, 8), (5.0, 6, 16)):
-        async with queue_proxy(to) as (port, _, metrics):
+        async with queue_proxy(to) as (port, pids, metrics):
             Backend.delay = delay
-            asking = asyncio.create_task(spread(port, users, []))
+            times: list[float] = []
+            asking = asyncio.create_task(spread(port, users, times))
             with Wire(port) as wire:
                 await asyncio.sleep(2.0)
-                told = []
+                told: list[float] = []
+                waited, done = waiting(pids), len(times)
                 Backend.change(0)
                 area, begun, start = Backend.area, time.monotonic(), time.time()
                 for _ in range(seconds):
                     await asyncio.sleep(1.0)
                     told.append((await report(metrics)).concurrency)
                 Backend.change(0)
-                inside = wire.average(start, time.time())
+                end = time.time()
+                inside, waited, done = wire.average(start, end), waiting(pids) - waited, len(times) - done
             container = (Backend.area - area) / (time.monotonic() - begun)
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
             average = statistics.mean(told)
             error = (average - inside) / inside
             print(
-                f"| {delay * 1e3:g} ms, {users} users | {container:.3f} | {inside:.3f} | {average:.3f} | {error:+.1%} |"
+                f"| {delay * 1e3:g} ms, {users} users | {container:.3f} | {inside:.3f} | {average:.3f} | {error:+.1%} "
+                f"| {(inside - average) * (end - start) / done * 1e3:.2f} | {waited / done * 1e3:.2f} |"
             )
         await asyncio.sleep(delay + 0.1)
 

@@ -70,11 +70,14 @@ def command(*, namespace: str | None, interval: float, form: str | None, state: 
 async def _live(asked: _Asked, console: Any, interval: float) -> None:
     """Until Ctrl-C."""
     from rich.live import Live
+    from rich.text import Text
 
     from knet.cli.top_view import view
 
     before = None
-    with Live(console=console, auto_refresh=False, screen="KNET_NO_SCREEN" not in os.environ) as live:
+    asking = Text("asking the API, the autoscaler, the activators and the gateway …", style="dim")
+    with Live(asking, console=console, auto_refresh=False, screen="KNET_NO_SCREEN" not in os.environ) as live:
+        live.refresh()
         while True:
             now = await asked.read()
             live.update(view(told(now, before)), refresh=True)
