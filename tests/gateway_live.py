@@ -109,7 +109,8 @@ def answering(url: str, started: subprocess.Popen[bytes], log: Path) -> None:
 class Plane:
     """A gateway's control plane and its Envoys: where they listen, and what has to be in the API for knet.
 
-    `inside` is the name and port by which an ExternalName Service leads to the inner gateway.
+    `inside` is the name and port by which an ExternalName Service leads to the inner gateway; `any_case` see
+    `behaviours.Live`.
     """
 
     name: str
@@ -117,6 +118,7 @@ class Plane:
     ports: Ports
     objects: tuple[dict[str, Any], ...]
     inside: tuple[str, int]
+    any_case: bool = True
 
 
 def definition(resource: Resource) -> dict[str, Any]:
@@ -238,6 +240,7 @@ class ObjectGateway(ClusterGateway):
     def __init__(self, api: Client, plane: Plane, client: httpx.AsyncClient, ingress_class: str) -> None:
         super().__init__(api, plane.ports, client)
         self.host = plane.host
+        self.any_case = plane.any_case
         self._inside = plane.inside
         self._class = ingress_class
 

@@ -183,4 +183,5 @@ def istio(running: Real, folder: Path, host: str) -> Iterator[Plane]:
                 _shared("knative-local-gateway", internal),
             ),
             (INSIDE, 80),
+            any_case=False,  # net-istio matches authorities by a prefix, which Envoy takes as it is written
         )

@@ -65,6 +65,7 @@ class EnvoyGateway:
     """See `behaviours.Live`. Make one with `envoy_gateway`."""
 
     host = LOOPBACK
+    any_case = True
 
     def __init__(self, server: Server, ports: Ports, client: httpx.AsyncClient) -> None:
         self.server = server
