@@ -17,7 +17,7 @@ async def test_nothing_is_written_at_rest(live, real_api):
 
 @pytest.mark.parametrize("resource", [GATEWAYS, VIRTUAL_SERVICES], ids=lambda r: r.kind)
 async def test_what_others_change_is_put_right(resource, live):
-    wrong = {"hosts": ["x.example.com"]} if resource is VIRTUAL_SERVICES else {"selector": {"x": "y"}}
+    wrong = {"hosts": ["x.example.com"]} if resource is VIRTUAL_SERVICES else {"selector": {"istio": "y"}}
     labels = {"networking.internal.knative.dev/ingress": "x"}
     await resting.put_right(live, resource, {"spec": wrong, "metadata": {"labels": labels}})
 
