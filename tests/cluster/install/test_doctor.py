@@ -156,9 +156,9 @@ async def test_a_class_that_was_changed_by_hand_leaves_objects_that_are_noticed(
     made = await place.client.create(INGRESSES, turned)
     owner = owner_reference({**made, "apiVersion": INGRESSES.api_version, "kind": "Ingress"})
     meta = {"name": "left", "namespace": "default", "ownerReferences": [owner]}
-    await place.client.create(
-        HTTP_PROXIES, {"metadata": meta, "spec": {"virtualhost": {"fqdn": "a.example.com"}}}
-    )
+    spec = {"virtualhost": {"fqdn": "a.example.com"}}
+    body = {"apiVersion": HTTP_PROXIES.api_version, "kind": HTTP_PROXIES.kind, "metadata": meta, "spec": spec}
+    await place.client.create(HTTP_PROXIES, body)
     (told,) = await found(place, "orphans")
     assert told.message == "HTTPProxy default/left: its KIngress is of another class now"
     assert told.mend == "kubectl -n default delete httpproxies.projectcontour.io left"
