@@ -110,7 +110,7 @@ class Plane:
     """A gateway's control plane and its Envoys: where they listen, and what has to be in the API for knet.
 
     `inside` is the name and port by which an ExternalName Service leads to the inner gateway; `any_case` see
-    `behaviours.Live`.
+    `behaviours.Live`. `statistics` is where each Envoy has /stats/prometheus.
     """
 
     name: str
@@ -119,6 +119,7 @@ class Plane:
     objects: tuple[dict[str, Any], ...]
     inside: tuple[str, int]
     any_case: bool = True
+    statistics: tuple[str, ...] = ()
 
 
 def definition(resource: Resource) -> dict[str, Any]:
@@ -335,6 +336,7 @@ def contour(running: Real, folder: Path, host: str) -> Iterator[Plane]:
     """Two real Contours, for outside and inside, each with a real Envoy."""
     with ExitStack() as stack:
         listens = {}
+        statistics = []
         objects: list[Any] = []
         # Contour listens nowhere while it has no host at all: there is always one of somebody else
         for name in ("external", "internal"):
@@ -342,6 +344,7 @@ def contour(running: Real, folder: Path, host: str) -> Iterator[Plane]:
         for name in ("external", "internal"):
             xds, http, https, health, metrics, stats, admin, debug = free_ports(8)
             listens[name] = http, https
+            statistics.append(f"127.0.0.1:{stats}")
             config = folder / f"contour-{name}.yaml"
             config.write_text(
                 yaml.safe_dump({"enableExternalNameService": True, "network": {"admin-port": admin}})
@@ -382,4 +385,4 @@ def contour(running: Real, folder: Path, host: str) -> Iterator[Plane]:
         (http, https), (internal, _) = listens["external"], listens["internal"]
         ports = Ports(http, internal, https, 0, 0, 0)
         # Contour refuses the name localhost, and cannot resolve that of a Service here
-        yield Plane("contour", host, ports, tuple(objects), (host, internal))
+        yield Plane("contour", host, ports, tuple(objects), (host, internal), statistics=tuple(statistics))
