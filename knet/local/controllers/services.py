@@ -26,6 +26,7 @@ class Endpoints:
         cluster.on(resources.ENDPOINTS, lambda k, _old, _new: self._queue.add(k))
         cluster.on(resources.ENDPOINT_SLICES, self._slice_changed)
         self._choosing = cluster.index(resources.SERVICES, _by_selector)
+        self._slices = cluster.index(resources.ENDPOINT_SLICES, _by_service)
         cluster.on(resources.PODS, self._pod_changed)
 
     async def run(self) -> None:
@@ -68,11 +69,8 @@ class Endpoints:
 
     async def _settle(self, at: Key, wanted: list[Object]) -> None:
         """The slices of a Service that are ours become exactly these."""
-        have = {
-            name(s): s
-            for s in self._cluster.within(resources.ENDPOINT_SLICES, at[0])
-            if labels(s).get(endpoints.SERVICE) == at[1] and labels(s).get(endpoints.MANAGED_BY) in _OURS
-        }
+        found = self._slices.get(f"{at[0]}/{at[1]}").values()
+        have = {name(s): s for s in found if labels(s).get(endpoints.MANAGED_BY) in _OURS}
         for item in wanted:
             current = have.pop(name(item), None)
             if current is not None and current.get("addressType") != item["addressType"]:
@@ -105,6 +103,11 @@ def _by_selector(service: Object) -> tuple[str, ...]:
     """One of the labels that a Service asks for."""
     wanted = sorted((spec(service).get("selector") or {}).items())
     return (_term(service["metadata"]["namespace"], *wanted[-1]),) if wanted else ()
+
+
+def _by_service(item: Object) -> tuple[str, ...]:
+    """The Service that a slice belongs to."""
+    return (f"{item['metadata']['namespace']}/{labels(item).get(endpoints.SERVICE, '')}",)
 
 
 def _term(namespace: str, label: str, value: str) -> str:

@@ -11,7 +11,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable
 
-MOST = 2 * (os.cpu_count() or 1)
+MOST = 4 * (os.cpu_count() or 1)
 """How many start together: a start waits for disk and wire too."""
 PATIENCE_S = 1.0
 """After so long a start counts as over: it waits for something else than the processor."""
