@@ -49,7 +49,7 @@ async def test_twice_is_nothing_and_uninstall_leaves_nothing(place):
 async def test_what_users_set_stays_theirs(place):
     await place.install()
     theirs = {"data": {"ingress-class": "other.example.com", "domain-template": "{{.Name}}.{{.Domain}}"}}
-    await place.client.patch(CONFIG_MAPS, "config-network", theirs, SYSTEM)
+    await place.client.patch(CONFIG_MAPS, "config-network", theirs, SYSTEM, manager="kubectl-edit")
     report = await place.install()
     assert [(str(ref), key) for ref, key in report.kept] == [
         ("ConfigMap knative-serving/config-network", "ingress-class")
