@@ -15,7 +15,7 @@ from knet.control.serving.loop import Loop
 from knet.control.serving.revisions import Unresolved
 from knet.kube import resources
 from knet.kube.client import Client
-from knet.kube.errors import ApiError
+from knet.kube.errors import ApiError, Conflict
 from knet.kube.resources import Resource
 
 PATIENCE_S = 10.0
@@ -78,9 +78,17 @@ class Watching:
         await asyncio.wait_for(follow(), self.patience)
 
     async def status(self, kind: Resource, item: Object, status: Object) -> Object:
-        """Writes a status as another controller would."""
-        current = await self.client.get(kind, item["metadata"]["name"], item["metadata"].get("namespace"))
-        return await self.client.replace(kind, {**current, "status": status}, subresource="status")
+        """Writes a status as another controller would: once more if the object was written in between."""
+        name, namespace = item["metadata"]["name"], item["metadata"].get("namespace")
+        async with asyncio.timeout(self.patience):
+            while True:
+                current = await self.client.get(kind, name, namespace)
+                try:
+                    return await self.client.replace(
+                        kind, {**current, "status": status}, subresource="status"
+                    )
+                except Conflict:  # these objects have other writers too: Serving, the controller of Canaries
+                    continue
 
     async def configure(self, name: str, **data: str) -> None:
         """Writes a ConfigMap of knative-serving."""
