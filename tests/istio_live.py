@@ -53,6 +53,20 @@ SETTINGS = {
     "TRUSTED_GATEWAY_CIDR": "127.0.0.1/32",
 }
 
+STATISTICS = {
+    "use_all_default_tags": False,
+    "stats_tags": [
+        {"tag_name": "cluster_name", "regex": r"^cluster(\.(.+);)"},
+        {"tag_name": "response_code", "regex": r"_rq(_(\d{3}))$"},
+        {"tag_name": "response_code_class", "regex": r"_rq(_(\dxx))$"},
+    ],
+    "stats_matcher": {"inclusion_list": {"patterns": [{"prefix": "cluster.outbound"}]}},
+}
+"""How the statistics of clusters become metrics with labels, as in Istio's own bootstrap: the names that istiod gives
+clusters for statistics have dots in them and end in a semicolon, which Envoy's own patterns do not expect. Istio keeps
+few of them: these are what `proxyStatsMatcher: {inclusionPrefixes: [cluster.outbound]}` adds.
+"""
+
 
 def _shared(name: str, number: int) -> dict[str, Any]:
     """One of Knative's two Gateways, as upstream's manifest has it."""
@@ -82,7 +96,7 @@ def rights() -> Iterator[tuple[Resource, dict[str, Any]]]:
     )
 
 
-def bootstrap(host: str, xds: int, admin: Path) -> dict[str, Any]:
+def bootstrap(host: str, xds: int, admin: int) -> dict[str, Any]:
     """What istio-agent would start the Envoy of a gateway pod with, as far as istiod looks at it."""
     name = f"istio-ingressgateway.{SYSTEM}"
     metadata = {
@@ -110,7 +124,8 @@ def bootstrap(host: str, xds: int, admin: Path) -> dict[str, Any]:
             "cluster": name,
             "metadata": metadata,
         },
-        "admin": {"address": {"pipe": {"path": str(admin)}}},
+        "admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": admin}}},
+        "stats_config": STATISTICS,
         "dynamic_resources": {
             "cds_config": ads,
             "lds_config": ads,
@@ -167,7 +182,8 @@ def istio(running: Real, folder: Path, host: str) -> Iterator[Plane]:
         started = stack.enter_context(process("istiod", serve, folder, {**os.environ, **SETTINGS}))
         answering(f"http://127.0.0.1:{status}/ready", started, folder / "istiod.log")
         config = folder / "envoy-istio.json"
-        config.write_bytes(json.dumps(bootstrap(host, xds, folder / "admin.sock")))
+        (admin,) = free_ports(1)
+        config.write_bytes(json.dumps(bootstrap(host, xds, admin)))
         envoy = [find_envoy(os.environ), "-c", config, "--disable-hot-restart", "--concurrency", "1"]
         stack.enter_context(process("envoy-istio", envoy, folder))
         ingress = {"http2": (80, http), "https": (443, https)}
@@ -183,5 +199,6 @@ def istio(running: Real, folder: Path, host: str) -> Iterator[Plane]:
                 _shared("knative-local-gateway", internal),
             ),
             (INSIDE, 80),
+            statistics=(f"127.0.0.1:{admin}",),
             any_case=False,  # net-istio matches authorities by a prefix, which Envoy takes as it is written
         )

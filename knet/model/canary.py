@@ -49,7 +49,7 @@ class Prometheus(Model):
     """`url` of its API; the queries' templates have $namespace and $revision, and defaults by `mesh`."""
 
     url: str = ""
-    mesh: Literal["istio", "contour", "envoy", ""] = ""
+    mesh: Literal["istio", "istio-envoy", "contour", "envoy", ""] = ""
     requests: str = ""
     errors: str = ""
     latency: str = ""

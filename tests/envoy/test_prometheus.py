@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 import canary_gateway
+import istio_live
 from gateway_live import process
 from knet.control.canary.prometheus import PRESETS, Prometheus
 from knet.envoy.process_find import find_envoy
@@ -19,13 +20,19 @@ from live import free_ports
 
 pytestmark = pytest.mark.envoy
 REVISION = "hello-00001"
-CLUSTERS = {"contour": f"default_{REVISION}_80", "envoy": f"default/{REVISION}"}
-"""How Contour names a Service's cluster for statistics, and knet."""
+CLUSTERS = {
+    "contour": f"default_{REVISION}_80",
+    "envoy": f"default/{REVISION}",
+    "istio-envoy": f"outbound|80||{REVISION}.default.svc.cluster.local;",
+}
+"""How Contour names a Service's cluster for statistics, and knet, and istiod."""
 OTHERS = (
     f"default_{REVISION}-more_80",
     f"other_{REVISION}_80",
     f"default/{REVISION}-more",
     f"other/{REVISION}",
+    f"outbound|80||{REVISION}-more.default.svc.cluster.local;",
+    f"outbound|80||{REVISION}.other.svc.cluster.local;",
 )
 ANSWERS = (200, 200, 404, 500, 503)
 _TYPE = "type.googleapis.com/envoy.extensions.filters."
@@ -94,7 +101,10 @@ async def test_requests_failures_and_latencies_of_one_revision_are_counted(mesh,
         pytest.skip(why)
     admin, port, there = free_ports(3)
     config = tmp_path / "envoy.json"
-    config.write_bytes(json.dumps(bootstrap(admin, port, there, [CLUSTERS[mesh], *OTHERS])))
+    made = bootstrap(admin, port, there, [CLUSTERS[mesh], *OTHERS])
+    if mesh == "istio-envoy":
+        made["stats_config"] = istio_live.STATISTICS
+    config.write_bytes(json.dumps(made))
     command = [
         find_envoy(os.environ), "-c", config, "--use-dynamic-base-id", "--concurrency", "1", "--log-level", "error",
     ]  # fmt: skip

@@ -44,11 +44,20 @@ _CLUSTERS = Queries(
     f'sum(envoy_cluster_upstream_rq_xx{{{_ENVOY},envoy_response_code_class="5"}})',
     f"sum by (le) (envoy_cluster_upstream_rq_time_bucket{{{_ENVOY}}})",
 )
+# istiod's names of clusters: direction, port, subset, host; Istio's bootstrap makes them this label, and the class of
+# the code (5xx) one, by patterns of its own instead of Envoy's
+_OUTBOUND = 'cluster_name=~"outbound[|][0-9]+[|][|]$revision[.]$namespace[.]svc[.].*"'
+
 PRESETS: Mapping[str, Queries] = {
     "istio": Queries(
         f"sum(istio_requests_total{_ISTIO}}})",
         f'sum(istio_requests_total{_ISTIO},response_code=~"5.."}})',
         f"sum by (le) (istio_request_duration_milliseconds_bucket{_ISTIO}}})",
+    ),
+    "istio-envoy": Queries(
+        f"sum(envoy_cluster_upstream_rq_completed{{{_OUTBOUND}}})",
+        f'sum(envoy_cluster_upstream_rq{{{_OUTBOUND},response_code_class="5xx"}})',
+        f"sum by (le) (envoy_cluster_upstream_rq_time_bucket{{{_OUTBOUND}}})",
     ),
     "contour": _CLUSTERS,
     "envoy": _CLUSTERS,
