@@ -12,6 +12,8 @@ from gateway_live import definition, fronting, namespaces, until, until_idle, un
 from knet.control.definitions import definitions
 from knet.control.objects.controller import ObjectController
 from knet.control.objects.gateways import IstioKind
+from knet.install import manifests
+from knet.install.values import read
 from knet.kube.resources import (
     CUSTOM_RESOURCE_DEFINITIONS,
     ENDPOINT_SLICES,
@@ -178,6 +180,21 @@ async def test_certificates_are_copied_and_all_goes_with_the_kingress():
         ):
             await until_none(api, resource, namespace)
         assert len((await api.list(GATEWAYS, "knative-serving")).items) == 2
+
+
+async def test_the_gateways_of_the_installation_stay():
+    async with running() as (api, pod), asyncio.timeout(30):
+        values = read({}, {"gateway": "istio"})
+        installed = [item for item in manifests.manifests(values) if item["kind"] == "Gateway"]
+        for body in installed:
+            await api.apply(GATEWAYS, body)  # as `knet install` does: its field manager is the controller's
+        pod.open = True
+        async with controlled(api) as controller:
+            await api.apply(INGRESSES, wanted(), manager="test")
+            await until(api, INGRESSES, "app", "default", ready)
+            await until_idle(controller)
+        left = (await api.list(GATEWAYS, "knative-serving")).items
+        assert {i["metadata"]["name"] for i in left} == {i["metadata"]["name"] for i in installed}
 
 
 async def test_what_cannot_be_rendered_says_so_and_keeps_nobody_waiting():

@@ -19,6 +19,8 @@ from knet.text import json
 Object = dict[str, Any]
 Ref = tuple[str, str, str]
 """(kind, namespace, name)."""
+_INSTALLED = ("app.kubernetes.io/managed-by", "knet")
+"""The label of what `knet install` made, with the same field manager: Istio's shared Gateways, which are no KIngress's."""
 
 
 def ref_of(item: Mapping[str, Any]) -> Ref:
@@ -31,7 +33,7 @@ class Seen:
     """An object as it was read last.
 
     `digest` covers what knet would apply: spec or data, and those labels, annotations and owners that it owns by the
-    field manager. `ours`: knet has applied it at least once. `parent` is the KIngress that controls it, if one does.
+    field manager. `ours`: knet has applied it at least once, and not as part of the installation. `parent` is the KIngress that controls it, if one does.
     `rest` is what its gateway's rules look at besides (`knet.control.objects.gateways`).
     """
 
@@ -58,7 +60,7 @@ def seen_of(item: Object, rest: Mapping[str, Any] | None = None) -> Seen:
         meta.get("uid", ""),
         str(meta.get("resourceVersion", "")),
         _digest(item, owned),
-        bool(fields),
+        bool(fields) and _INSTALLED not in (meta.get("labels") or {}).items(),
         (meta.get("namespace", ""), parent) if parent else None,
         rest or {},
     )
