@@ -99,3 +99,29 @@ def covers(right: Use, use: Use) -> bool:
     return (right.account, right.verb, right.group, right.resource) == (
         use.account, use.verb, use.group, use.resource,
     ) and right.namespace in ("", use.namespace)  # fmt: skip
+
+
+def wrong(folder: Path, objects, unexercised) -> dict[str, list[str]]:
+    """What was denied, what was used without a rule for it, and what was granted but not used; {} if all is well.
+
+    `objects` are what was installed; `unexercised` the rights (as text) that need not have been used.
+    """
+    used, denied = uses(folder)
+    assert used, "nothing was written down"
+    rights = {r for r in granted(objects) if r.account in {u.account for u in used}}
+    narrow = {r for r in rights if r.namespace}
+
+    def needed(right: Use) -> bool:
+        """A right everywhere is not used by what one in a single namespace would have allowed too."""
+        return any(
+            covers(right, u) and (right.namespace or not any(covers(n, u) for n in narrow)) for u in used
+        )
+
+    # the server asks by itself about finalizers, without a request that it would write down: without them 403 would stand there
+    idle = {r for r in rights if not r.resource.endswith("/finalizers") and not needed(r)}
+    found = {
+        "denied": sorted(denied),
+        "used, not granted": sorted(str(u) for u in used if not any(covers(r, u) for r in rights)),
+        "granted, not used": sorted(str(r) for r in idle if str(r) not in unexercised),
+    }
+    return {k: v for k, v in found.items() if v}

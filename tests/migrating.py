@@ -54,9 +54,10 @@ MADE = {"istio": VIRTUAL_SERVICES, "contour": HTTP_PROXIES}
 
 
 class StandIn:
-    """A gateway's pods: `port` is where they listen, `hosts` what they serve."""
+    """A gateway's pods: `address` and `port` are where they listen, `hosts` what they serve."""
 
-    def __init__(self, client: Client, gateway: str) -> None:
+    def __init__(self, client: Client, gateway: str, address: str = LOOPBACK) -> None:
+        self.address = address
         self.port = 0
         self.gateway = gateway
         self._client = client
@@ -73,7 +74,7 @@ class StandIn:
         return found - {""}
 
     async def run(self) -> None:
-        server = await asyncio.start_server(self._answer, LOOPBACK, self.port)
+        server = await asyncio.start_server(self._answer, self.address, self.port)
         async with server, asyncio.TaskGroup() as group:
             group.create_task(self._objects.run())
             group.create_task(self._queue.run(self._judge))

@@ -5,90 +5,28 @@ every request. Nothing that they ask for is denied, and nothing that is granted 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import signal
-import sys
 
 import pytest
 
 import audited
 import real as real_cluster
-from knet.control.operator import STATIC
+from accounts_live import ENFORCED, UNEXERCISED, component, kubeconfig, reached, trusted
 from knet.install import manifests, run
 from knet.install.values import read
 from knet.kube import resources
 from knet.kube.client import Client
 from knet.kube.connection import from_kubeconfig
-from knet.kube.resources import Resource
-from knet.text import json
 from live import free_ports
 from serving_live import Watching, service
 from stagehand import stagehand
 
-TOKENS = Resource("", "v1", "serviceaccounts", "TokenRequest")
 SYSTEM = "knative-serving"
-ENFORCED = ["--enable-admission-plugins=OwnerReferencesPermissionEnforcement"]
 UNEXERCISED = {
-    ("knet-controller", "get", "serviceaccounts"): "no registry is asked here: pull secrets are named there",
-    ("knet-controller", "patch", "events"): "an event has to come twice",
-    ("knet-controller", "patch", "secrets"): "certificates are renewed after two months",
-    **{
-        ("knet-controller", verb, kind): "a canary needs traffic: tests of canaries bring it"
-        for verb, kind in (
-            ("get", "canaries"),
-            ("update", "canaries/status"),
-            ("get", "services"),
-            ("patch", "services"),
-            ("get", "routes"),
-            ("get", "revisions"),
-            ("get", "podautoscalers"),
-            ("get", "configmaps"),
-            ("create", "configmaps"),
-            ("patch", "configmaps"),
-        )
-    },
+    **UNEXERCISED,
+    "knet-controller: get serviceaccounts": "no registry is asked here: pull secrets are named there",
+    "knet-controller: get secrets": "the same",
 }
-"""(account, verb, resource) that are granted for what this test does not bring about, and why it does not."""
-
-
-async def token(client, account):
-    """A token of an account, as kubelet would mount it."""
-    path = TOKENS.path(SYSTEM, account, "token")
-    body = {
-        "apiVersion": "authentication.k8s.io/v1",
-        "kind": "TokenRequest",
-        "spec": {"expirationSeconds": 3600},
-    }
-    made = await client._ask("POST", path, None, body)
-    return made["status"]["token"]
-
-
-async def kubeconfig(running, client, account, folder):
-    path = folder / f"{account}.kubeconfig"
-    config = json.loads(running.kubeconfig.read_bytes())
-    config["users"][0]["user"] = {"token": await token(client, account)}
-    path.write_bytes(json.dumps(config))
-    return path
-
-
-@contextlib.asynccontextmanager
-async def component(folder, *arguments):
-    with (folder / f"{arguments[0]}.log").open("wb") as log:
-        environment = {**os.environ, "TMPDIR": str(folder)}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "knet", *arguments, stdout=log, stderr=log, env=environment
-        )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
-            try:
-                await asyncio.wait_for(process.wait(), 30)
-            except TimeoutError:
-                process.kill()
-                await process.wait()
+"""Rights that are granted for what this test does not bring about, and why it does not."""
 
 
 @pytest.mark.slow
@@ -98,29 +36,13 @@ async def test_every_verb_that_is_used_is_granted_and_no_other(tmp_path):
         async with Client(await from_kubeconfig(running.kubeconfig)) as client, stagehand(client):
             await run.install(client, read({}, {"domain": "example.com"}), run.Voice(), wait=60)
             await life(running, client, tmp_path)
-    used, denied = audited.uses(tmp_path)
-    assert used, "nothing was written down"
-    assert not denied, sorted(denied)
-    rights = audited.granted(manifests.manifests(read({}, {})))
-    rights = {r for r in rights if r.account in {u.account for u in used}}
-    assert not sorted(str(u) for u in used if not any(audited.covers(r, u) for r in rights))
-    unused = {r for r in rights if not any(audited.covers(r, u) for u in used)}
-    unused = {r for r in unused if (r.account, r.verb, r.resource) not in UNEXERCISED}
-    # the server asks by itself for these, without a request that it would write down: without them 403 would stand there
-    unused = {r for r in unused if not r.resource.endswith("/finalizers")}
-    assert not sorted(map(str, unused))
+    assert not audited.wrong(tmp_path, manifests.manifests(read({}, {})), UNEXERCISED)
 
 
 async def life(running, client, folder):
     """The components run; a Service comes, changes and goes, with all that it brings about."""
     hook, health, xds, stats, http1, h2c, metrics = free_ports(7)
-    # no network leads from this API server to Services: the webhook is reached by a URL
-    for kind, name in STATIC:
-        found = await client.get(kind, name)
-        for one in found["webhooks"]:
-            path = one["clientConfig"].pop("service")["path"]
-            one["clientConfig"] = {"url": f"https://localhost:{hook}{path}"}
-        await client.replace(kind, found)
+    await reached(client, hook)
     accounts = {
         a: await kubeconfig(running, client, f"knet-{a}", folder)
         for a in ("controller", "autoscaler", "activator")
@@ -146,9 +68,7 @@ async def life(running, client, folder):
 
 async def story(client):
     live = Watching(client, 90.0)
-    trusts = lambda item: all(w["clientConfig"].get("caBundle") for w in item["webhooks"])  # noqa: E731
-    for kind, name in STATIC:
-        await live.until(kind, name, trusts)
+    await trusted(live)
     body = service(image="dev.local/hello:1")
     await admitted(client, body)
     for name, data in {

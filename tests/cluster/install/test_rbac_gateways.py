@@ -1,0 +1,175 @@
+"""Least verbs of every gateway's controller, on a real API server (see `test_rbac`).
+
+Ingress-only has nothing but the gateway's own controller: all of its rights are used here. Of a full installation
+it is looked at what it grants beyond kourier's, whose rights `test_rbac` has all used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+import pytest
+
+import audited
+import gateway_live
+import real as real_cluster
+from accounts_live import ENFORCED, SYSTEM, UNEXERCISED, component, kubeconfig, reached, trusted
+from knet.control.definitions import definitions
+from knet.install import manifests, run
+from knet.install.values import read
+from knet.kube.client import Client
+from knet.kube.connection import from_kubeconfig
+from knet.kube.resources import (
+    CUSTOM_RESOURCE_DEFINITIONS,
+    ENDPOINT_SLICES,
+    EVENTS,
+    GATEWAYS,
+    HTTP_PROXIES,
+    INGRESSES,
+    SECRETS,
+    SERVICES,
+    VIRTUAL_SERVICES,
+)
+from live import free_ports
+from migrating import MADE, SELECTOR, StandIn
+from objects import ingress, path, rule, secret, split, tls
+from objects import service as backend
+from serving_live import Watching, ready
+from stagehand import stagehand
+from support import CLASSES
+
+HOST = "app.example.com"
+KINDS = {"kourier": (), "istio": (GATEWAYS, VIRTUAL_SERVICES), "contour": (HTTP_PROXIES,)}
+CASES = [
+    ("kourier", "ingress-only"),
+    *((gateway, mode) for gateway in ("contour", "istio") for mode in ("ingress-only", "full")),
+]
+UNUSED = {
+    **UNEXERCISED,
+    "knet-controller: patch secrets in kourier-system": "certificates are renewed after two months",
+    **{
+        f"knet-controller: {verb} podautoscalers.autoscaling.internal.knative.dev": "a canary holds pods of its own"
+        for verb in ("create", "patch")
+    },
+}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(real_cluster.missing()), reason=real_cluster.missing() or "-")
+@pytest.mark.parametrize(("gateway", "mode"), CASES)
+async def test_every_verb_that_is_used_is_granted_and_no_other(gateway, mode, tmp_path):
+    values = read({}, {"gateway": gateway, "mode": mode})
+    async with AsyncExitStack() as stack:
+        address = stack.enter_context(gateway_live.address())
+        running = stack.enter_context(real_cluster.real(tmp_path, *ENFORCED, *audited.flags(tmp_path)))
+        client = await stack.enter_async_context(Client(await from_kubeconfig(running.kubeconfig)))
+        await stack.enter_async_context(stagehand(client))
+        await prepared(client, gateway, mode)
+        await run.install(client, values, run.Voice(), wait=60)
+        if gateway != "kourier":
+            await stack.enter_async_context(served(client, gateway, address))
+        (hook,) = free_ports(1)
+        await reached(client, hook)
+        config = await kubeconfig(running, client, "knet-controller", tmp_path)
+        given = ["--kubeconfig", str(config), "--identity", "one", "--gateway", gateway, "--mode", mode]
+        given += ["--webhook-host", "localhost", "--webhook-port", str(hook), "--webhook-static"]
+        if gateway == "kourier":
+            given += [
+                "--xds",
+                "127.0.0.1:0",
+                "--xds-tls",
+                "--http",
+                "127.0.0.1:1",
+                "--internal",
+                "127.0.0.1:1",
+            ]
+        await stack.enter_async_context(component(tmp_path, "controller", "run", *given))
+        live = Watching(client, 90.0)
+        await trusted(live)
+        await story(live, gateway, address)
+    shown = dict(UNUSED)
+    if mode == "full":
+        rights = audited.granted(manifests.manifests(read({}, {})))
+        shown |= dict.fromkeys(map(str, rights), "kourier's has it too")
+    assert not audited.wrong(tmp_path, manifests.manifests(values), shown)
+
+
+async def prepared(client, gateway, mode):
+    """What has to be there before knet: the gateway's kinds and namespaces, and Serving where it is somebody else's."""
+    made = [gateway_live.definition(kind) for kind in KINDS[gateway]]
+    names = {"istio": ["istio-system"], "contour": ["contour-external", "contour-internal"]}.get(gateway, [])
+    if mode == "ingress-only":
+        made += [d for d in definitions() if not d["spec"]["group"].endswith("knet.dev")]
+        names = [*names, SYSTEM]
+    for body in made:
+        await client.apply(CUSTOM_RESOURCE_DEFINITIONS, body, manager="test")
+    await gateway_live.namespaces(client, *names)
+    async with asyncio.timeout(60):
+        for body in made:
+            name = body["metadata"]["name"]
+            await gateway_live.until(client, CUSTOM_RESOURCE_DEFINITIONS, name, None, established)
+
+
+def established(item):
+    found = (item.get("status") or {}).get("conditions") or ()
+    return any(c["type"] == "Established" and c["status"] == "True" for c in found)
+
+
+@asynccontextmanager
+async def served(client, gateway, address):
+    """The gateway's pods: without any to be asked no KIngress would become ready. A real API takes no loopback address."""
+    pods = StandIn(client, gateway, address)
+    (pods.port,) = free_ports(1)
+    fronts = [("istio-system", "istio-ingressgateway", SELECTOR)]
+    if gateway == "contour":
+        fronts = [(f"contour-{side}", "envoy", {"app": "envoy"}) for side in ("external", "internal")]
+    for namespace, name, labels in fronts:
+        pair = gateway_live.fronting(namespace, name, address, labels, http2=(80, pods.port))
+        for resource, body in zip((SERVICES, ENDPOINT_SLICES), pair, strict=True):
+            await client.apply(resource, body, manager="test")
+    task = asyncio.create_task(pods.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def wanted(gateway, *services, **spec):
+    share = 100 // len(services)
+    made = ingress("app", rule([HOST], path(*(split(name, share) for name in services))), **spec)
+    made["metadata"]["annotations"] = dict.fromkeys(made["metadata"]["annotations"], CLASSES[gateway])
+    return made
+
+
+async def story(live, gateway, address):
+    """A KIngress comes, moves to another Service as well, and goes."""
+    client = live.client
+    for name in ("a", "b"):
+        for kind, body in zip((SERVICES, ENDPOINT_SLICES), backend(name, 8080), strict=True):
+            await client.apply(kind, body, manager="test")
+    if gateway == "kourier":  # none asks for xDS: it is not served, and says why
+        await client.apply(INGRESSES, wanted(gateway, "a", tls=[tls("nowhere", HOST)]), manager="test")
+        await live.until(INGRESSES, "app", lambda item: item.get("status"))
+        await live.until(EVENTS, "", lambda item: item["involvedObject"]["name"] == "app")
+        return
+    cert = secret("cert", HOST)
+    cert["metadata"].pop("uid")
+    await client.apply(SECRETS, cert, manager="test")
+    # Istio has the certificate copied beside its gateways; the stand-in speaks no TLS, which Contour's would be asked for
+    secured = {"tls": [tls("cert", HOST)]} if gateway == "istio" else {}
+    await client.apply(INGRESSES, wanted(gateway, "a", **secured), manager="test")
+    await live.until(INGRESSES, "app", ready)
+    await live.until(EVENTS, "", lambda item: item["involvedObject"]["name"] == "app")
+    await client.apply(INGRESSES, wanted(gateway, "a", "b", **secured), manager="test")
+    await live.until(INGRESSES, "app", ready)
+    mark = {"istio": "load", "contour": "ep"}[gateway]
+    await live.gone(INGRESSES, f"app--{mark}")
+    await client.delete(INGRESSES, "app", "default")
+    async with asyncio.timeout(live.patience):
+        await gateway_live.until_none(client, MADE[gateway], "default")
+        if gateway == "istio":
+            await gateway_live.until_none(client, GATEWAYS, "default")
+            await gateway_live.until_none(client, SECRETS, "istio-system")
