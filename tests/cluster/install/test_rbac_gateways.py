@@ -7,6 +7,7 @@ it is looked at what it grants beyond kourier's, whose rights `test_rbac` has al
 from __future__ import annotations
 
 import asyncio
+import itertools
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
@@ -93,6 +94,17 @@ async def test_every_verb_that_is_used_is_granted_and_no_other(gateway, mode, tm
         rights = audited.granted(manifests.manifests(read({}, {})))
         shown |= dict.fromkeys(map(str, rights), "kourier's has it too")
     assert not audited.wrong(tmp_path, manifests.manifests(values), shown)
+
+
+@pytest.mark.parametrize("mode", ["ingress-only", "full"])
+@pytest.mark.parametrize("pair", list(itertools.permutations(KINDS, 2)), ids="+".join)
+def test_two_beside_each_other_may_what_each_may_and_no_more(pair, mode):
+    def rights(gateway, beside=""):
+        return audited.granted(
+            manifests.manifests(read({}, {"gateway": gateway, "beside": beside, "mode": mode}))
+        )
+
+    assert rights(*pair) == rights(pair[0]) | rights(pair[1])
 
 
 async def prepared(client, gateway, mode):
