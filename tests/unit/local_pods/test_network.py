@@ -159,7 +159,7 @@ async def test_what_a_machine_lacks_is_said(tmp_path, monkeypatch):
 
 async def test_places_are_made_ahead_in_a_quiet_moment(namespaces, monkeypatch):
     told: list[str] = []
-    monkeypatch.setattr(lull, "QUIET_S", 0.2)
+    monkeypatch.setattr(lull, "QUIET_S", 3.0)
     namespaces.on_ahead = lambda place: told.append(place.namespace)
     for uid in "ab":
         await namespaces.make(uid, (), {})
