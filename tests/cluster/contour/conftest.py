@@ -1,4 +1,4 @@
-"""Two real Contours on a real API server, once for all tests here."""
+"""Two real Contours on a real API server, once for the tests of a file."""
 
 from __future__ import annotations
 
@@ -7,10 +7,20 @@ import asyncio
 import pytest
 
 import gateway_live
+import real as real_cluster
 from knet.control.objects.gateways import ContourKind
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
+def real_api(tmp_path_factory):
+    """A server of their own: what is installed in it, and the control plane that looks at it, are in nobody else's way."""
+    if why := real_cluster.missing():
+        pytest.skip(why)
+    with real_cluster.real(tmp_path_factory.mktemp("real")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def contour_plane(real_api, tmp_path_factory):
     if why := gateway_live.missing("contour", "contour-crds.yaml"):
         pytest.skip(why)

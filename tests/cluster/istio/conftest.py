@@ -1,4 +1,4 @@
-"""One real istiod on a real API server, once for all tests here."""
+"""One real istiod on a real API server, once for the tests of a file."""
 
 from __future__ import annotations
 
@@ -8,10 +8,20 @@ import pytest
 
 import gateway_live
 import istio_live
+import real as real_cluster
 from knet.control.objects.gateways import IstioKind
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
+def real_api(tmp_path_factory):
+    """A server of their own: what is installed in it, and the control plane that looks at it, are in nobody else's way."""
+    if why := real_cluster.missing():
+        pytest.skip(why)
+    with real_cluster.real(tmp_path_factory.mktemp("real")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def istio_plane(real_api, tmp_path_factory):
     if why := gateway_live.missing("pilot-discovery", "istio-crds.yaml"):
         pytest.skip(why)
