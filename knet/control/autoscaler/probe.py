@@ -17,7 +17,7 @@ Address = tuple[str, int]
 
 _NAME = b"activator"
 _TIMEOUT = 2.0
-_MOST = 16_384
+_MOST, _WHERE = 16_384, 64
 _log = logging.getLogger(__name__)
 
 
@@ -55,16 +55,27 @@ async def _ask(address: Address, revision: tuple[str, str]) -> bool:
     reader, writer = await asyncio.open_connection(*address)
     try:
         writer.write(request(*revision))
-        return answered(await _all(reader))
+        return answered(await _answer(reader))
     finally:
         writer.close()
 
 
-async def _all(reader: asyncio.StreamReader) -> bytes:
+async def _answer(reader: asyncio.StreamReader) -> bytes:
+    """As much of an answer as it takes to judge it: Envoy ends the connection only a second later
+    (`delayed_close_timeout`), and a revision that is asked for meanwhile would wait for that.
+    """
     answer = b""
-    while len(answer) < _MOST and (part := await reader.read(_MOST)):
+    while not judgeable(answer) and len(answer) < _MOST and (part := await reader.read(_MOST)):
         answer += part
     return answer
+
+
+def judgeable(answer: bytes) -> bool:
+    """Whether more of an answer cannot change what `answered` says of it."""
+    head, end, body = answer.partition(b"\r\n\r\n")
+    return bool(end) and (
+        head.split(None, 2)[1:2] != [b"200"] or _NAME in body[:_WHERE] or len(body) >= _WHERE
+    )
 
 
 def request(namespace: str, revision: str) -> bytes:
@@ -85,4 +96,4 @@ def answered(answer: bytes) -> bool:
     """Whether this is what an activator answers (chunked or not)."""
     head, _, body = answer.partition(b"\r\n\r\n")
     words = head.split(None, 2)
-    return len(words) > 1 and words[1] == b"200" and _NAME in body[:64]
+    return len(words) > 1 and words[1] == b"200" and _NAME in body[:_WHERE]
