@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -25,6 +25,7 @@ from knet.local.api.errors import (
     method_not_allowed,
     not_found,
 )
+from knet.local.api.generations import as_served, drop_nulls, generation, released, same, with_value
 from knet.local.api.kinds import Kind, Object
 from knet.local.api.patches import apply as server_side
 from knet.local.api.store import Key, Store
@@ -94,7 +95,7 @@ class Resources:
         found = self.store.get(kind.collection, key)
         if found is None:
             raise not_found(kind, key[1])
-        return _as(kind, found)
+        return as_served(kind, found)
 
     def create(self, kind: Kind, namespace: str, body: Object, options: Options) -> Object:
         """POST. Raises Refused."""
@@ -153,7 +154,7 @@ class Resources:
     ) -> tuple[Object, bool]:
         """Server-side apply; whether the object is new. Raises Refused (409) for fields of others."""
         old = self.store.get(kind.collection, key)
-        old = _as(kind, old) if old else None
+        old = as_served(kind, old) if old else None
         wanted = self._decoded(kind, key[0], wanted, options, old)
         if wanted["metadata"].get("managedFields"):
             raise bad_request("metadata.managedFields must be nil")
@@ -218,7 +219,7 @@ class Resources:
         """Sets the replicas of an object that has the scale subresource."""
         spec, *_ = kind.scale_paths
 
-        return self.patch(kind, key, lambda item: _set(item, spec.removeprefix("."), replicas), options)
+        return self.patch(kind, key, lambda item: with_value(item, spec.removeprefix("."), replicas), options)
 
     def _decoded(
         self,
@@ -252,7 +253,7 @@ class Resources:
             meta["namespace"] = namespace
         else:
             meta.pop("namespace", None)
-        _without_nulls(meta)
+        drop_nulls(meta)
         if quick.clean(kind, item, old):
             return item
         words = decoding.mistyped(kind, item, old)
@@ -349,7 +350,7 @@ class Resources:
                 del meta[name]
         meta.pop("generation", None)
         if kind.generations:
-            meta["generation"] = _generation(item, old)
+            meta["generation"] = generation(item, old)
         if options.manager:
             server_side.updated(kind, item, old, (options.manager, "Update", sub), self.clock())
         if options.dry_run:
@@ -358,66 +359,15 @@ class Resources:
                 if old
                 else item
             )
-        if meta.get("deletionTimestamp") and _released(item):
+        if meta.get("deletionTimestamp") and released(item):
             return self.store.remove(kind.collection, key)
         return self._put(kind, key, item, old)
 
     def _put(self, kind: Kind, key: Key, item: Object, old: Object | None) -> Object:
-        if old is not None and _same(item, old):
+        if old is not None and same(item, old):
             return old
-        return _as(kind, self.store.put(kind.collection, key, item))
+        return as_served(kind, self.store.put(kind.collection, key, item))
 
 
 def _named(kind: Kind) -> str:
     return f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}'
-
-
-def _generation(item: Object, old: Object | None) -> int:
-    """Up by one when anything but metadata and status changes."""
-    if old is None:
-        return 1
-    return int(old["metadata"].get("generation", 1)) + (_content(item) != _content(old))
-
-
-def _content(item: Mapping[str, Any]) -> Object:
-    return {k: v for k, v in item.items() if k not in ("metadata", "status", "apiVersion", "kind")}
-
-
-def _same(item: Object, old: Object) -> bool:
-    """Equal but for the version and the times of field managers."""
-
-    def plain(one: Object) -> Object:
-        meta = {k: v for k, v in one["metadata"].items() if k not in ("resourceVersion", "managedFields")}
-        return {**one, "metadata": meta}
-
-    mine, theirs = (
-        [{k: v for k, v in m.items() if k != "time"} for m in o["metadata"].get("managedFields") or ()]
-        for o in (item, old)
-    )
-    return mine == theirs and plain(item) == plain(old)
-
-
-def _released(item: Object) -> bool:
-    """Whether nothing keeps an object that is being deleted."""
-    meta = item["metadata"]
-    kept = (
-        meta.get("finalizers") or (item.get("spec") or {}).get("finalizers")
-        if item["kind"] == "Namespace"
-        else (meta.get("finalizers"))
-    )
-    return not kept and not meta.get("deletionGracePeriodSeconds")
-
-
-def _as(kind: Kind, item: Object) -> Object:
-    """The object as this version of its kind shows it."""
-    return item if item["apiVersion"] == kind.api_version else {**item, "apiVersion": kind.api_version}
-
-
-def _set(item: Object, path: str, value: Any) -> Object:
-    step, _, rest = path.partition(".")
-    return {**item, step: _set(item.get(step) or {}, rest, value) if rest else value}
-
-
-def _without_nulls(meta: Object) -> None:
-    for name in [k for k, v in meta.items() if v is None]:
-        del meta[name]
