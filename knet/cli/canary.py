@@ -169,7 +169,7 @@ _verb("undo", "After a promotion: give the revision before everything again.", "
 
 
 @command.command("step")
-@click.argument("service")
+@click.argument("service", default="")
 @click.option("-f", "--filename", "inputs", multiple=True, help="Edit this file (or directory) instead.")
 @click.option("--to", type=click.IntRange(0, 100), help="With -f: the canary's percentage.")
 @click.option("--dry-run", is_flag=True, help="With -f: print the patch, write nothing.")
@@ -179,16 +179,20 @@ def step_command(
 ) -> None:
     """Go to the next step now, without waiting for its time or the analysis; or edit a file in Git.
 
+    With -f SERVICE may be left out where the file has but one.
+
     \b
     Examples:
       knet canary step hello
-      knet canary step hello -f service.yaml --to 25
+      knet canary step -f service.yaml --to 25
     """  # noqa: D301
     if not inputs:
         if to is not None or dry_run:
             raise click.UsageError(
                 "--to and --dry-run belong to -f; in a cluster: knet canary set SERVICE PERCENT"
             )
+        if not service:
+            raise click.UsageError("say which: knet canary step SERVICE; or name a file with -f")
         _tell(service, "step", 0, given)
         return
     from knet.cli.canary_files import step

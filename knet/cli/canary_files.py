@@ -25,7 +25,7 @@ def step(inputs: tuple[str, ...], service: str, to: int | None, *, dry_run: bool
     canary = LATEST if any(not t.revision for t in found.targets) or not named else named[-1]
     if len({t.name for t in found.targets}) < 2:
         words = f"the traffic block names {canary} alone: nobody is there to share with"
-        hint = f"knet traffic set {service} --to REVISION={100 - to} --to @latest={to} -f FILE names both"
+        hint = f"knet traffic set {found.block.name} --to REVISION={100 - to} --to @latest={to} -f FILE names both"
         raise KnetError(checks.TRAFFIC_BLOCK(words, about=found.ref, hint=hint))
     made: tuple[Target, ...] = found.targets
     edited = edit.edit(found, {resolve(canary, made): to}, {})

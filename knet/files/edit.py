@@ -56,8 +56,9 @@ class Edited:
         )
 
 
-def find(inputs: Sequence[str], service: str) -> Found:
-    """The one Service (or Route) called `service` (`NAME` or `NAMESPACE/NAME`) in files or directories.
+def find(inputs: Sequence[str], service: str = "") -> Found:
+    """The one Service (or Route) called `service` (`NAME` or `NAMESPACE/NAME`; the only one for no name) in files or
+    directories.
 
     Raises KnetError where there is none, or more than one, or its block cannot be read.
     """
@@ -69,16 +70,17 @@ def find(inputs: Sequence[str], service: str) -> Found:
         if name.encode() in file.content  # finding blocks is slow, and there may be thousands of files
         for text in [_text(file)]
         for block in traffic_block.find(text)
-        if block.name == name and namespace in ("", block.namespace)
+        if name in ("", block.name) and namespace in ("", block.namespace)
     ]
     if not hits:
-        message = f"no Service or Route with a spec is called {service} in {', '.join(inputs)}"
-        raise KnetError(checks.TRAFFIC_BLOCK(message, hint=_near(name, files)))
+        called = f"is called {service}" if service else "stands"
+        message = f"no Service or Route with a spec {called} in {', '.join(inputs)}"
+        raise KnetError(checks.TRAFFIC_BLOCK(message, hint=_near(name, files) if name else ""))
     if len(hits) > 1:
         places = ", ".join(f"{b.kind} {b.namespace}/{b.name} at {f.name}:{b.line}" for f, _, b in hits)
-        raise KnetError(
-            checks.TRAFFIC_BLOCK(f"{service} is not one object: {places}", hint="name one file with -f")
-        )
+        said = f"{service} is not one object" if service else "that is more than one object"
+        hint = "name one file with -f" if service else "say which: SERVICE"
+        raise KnetError(checks.TRAFFIC_BLOCK(f"{said}: {places}", hint=hint))
     ((file, text, block),) = hits
     try:
         return Found(file.name, file.content, block, traffic_block.targets(text, block))

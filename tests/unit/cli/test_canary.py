@@ -13,6 +13,7 @@ from knet.cli import canary_view
 from knet.cli.canary import command
 from knet.cli.canary_report import page
 from knet.cli.canary_watch import _view
+from knet.errors import KnetError
 from knet.rollout.samples import MOST, Sample, Side, dump, load, thinned
 from knet.text import json
 
@@ -71,6 +72,17 @@ def test_a_step_in_a_file_keeps_what_people_wrote(tmp_path):
     assert path.read_text() == SERVICE.replace("95", "75").replace("percent: 5\n", "percent: 25\n")
     assert run("step", "hello", "-f", str(path)).exit_code == 2
     assert run("step", "hello", "--to", "25").exit_code == 2
+
+
+def test_a_step_in_a_file_with_one_service_needs_no_name(tmp_path):
+    path = tmp_path / "service.yaml"
+    path.write_text(SERVICE)
+    assert "@latest now has 25 %" in run("step", "-f", str(path), "--to", "25").output
+    path.write_text(f"{SERVICE}---\n{SERVICE.replace('hello', 'other')}")
+    with pytest.raises(KnetError, match="more than one object"):
+        run("step", "-f", str(path), "--to", "30")
+    assert "@latest now has 30 %" in run("step", "other", "-f", str(path), "--to", "30").output
+    assert run("step").exit_code == 2
 
 
 @pytest.mark.parametrize(
