@@ -88,6 +88,15 @@ def real_api(tmp_path_factory):
         yield running
 
 
+@pytest.fixture(scope="module")
+def own_api(tmp_path_factory):
+    """A real server for the tests of one file: what they install in it, and what looks at it, is in nobody else's way."""
+    if why := real_cluster.missing():
+        pytest.skip(why)
+    with real_cluster.real(tmp_path_factory.mktemp("own")) as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
 def embedded_api():
     """One embedded server for all tests, in a thread: loops of tests come and go."""

@@ -10,8 +10,8 @@ from knet.kube.resources import HTTP_PROXIES
 pytestmark = pytest.mark.envoy
 
 
-async def test_nothing_is_written_at_rest(live, real_api):
-    await resting.nothing_is_written(live, real_api, 4)
+async def test_nothing_is_written_at_rest(live, own_api):
+    await resting.nothing_is_written(live, own_api, 4)
 
 
 async def test_what_others_change_is_put_right(live):

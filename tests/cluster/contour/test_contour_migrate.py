@@ -22,12 +22,12 @@ async def proxies(live):
     return {name for name in names if "--ep-" not in name}
 
 
-async def test_there_and_back_without_a_lost_request(live, real_api, tmp_path):
+async def test_there_and_back_without_a_lost_request(live, own_api, tmp_path):
     async with AsyncExitStack() as stack, asyncio.timeout(240):
         network = config_map("config-network", ingress_class=CLASSES["contour"])
         await live.api.apply(CONFIG_MAPS, network, manager="test")
         stack.push_async_callback(live.api.delete, CONFIG_MAPS, "config-network", "knative-serving")
-        both = Two(live.api, real_api)
+        both = Two(live.api, own_api)
         await kourier_beside(stack, both, tmp_path)
         backend = apps.Runtime("a")
         await stack.enter_async_context(apps.serve(backend))

@@ -8,26 +8,16 @@ import pytest
 
 import gateway_live
 import istio_live
-import real as real_cluster
 from knet.control.objects.gateways import IstioKind
 
 
 @pytest.fixture(scope="module")
-def real_api(tmp_path_factory):
-    """A server of their own: what is installed in it, and the control plane that looks at it, are in nobody else's way."""
-    if why := real_cluster.missing():
-        pytest.skip(why)
-    with real_cluster.real(tmp_path_factory.mktemp("real")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def istio_plane(real_api, tmp_path_factory):
+def istio_plane(own_api, tmp_path_factory):
     if why := gateway_live.missing("pilot-discovery", "istio-crds.yaml"):
         pytest.skip(why)
 
     async def prepare():
-        async with real_api.client() as client:
+        async with own_api.client() as client:
             await gateway_live.install(client, "istio")
             await gateway_live.namespaces(client, istio_live.SYSTEM, istio_live.SERVING)
             for resource, body in istio_live.rights():
@@ -35,11 +25,11 @@ def istio_plane(real_api, tmp_path_factory):
 
     asyncio.run(prepare())
     folder = tmp_path_factory.mktemp("istio")
-    with gateway_live.address() as host, istio_live.istio(real_api, folder, host) as plane:
+    with gateway_live.address() as host, istio_live.istio(own_api, folder, host) as plane:
         yield plane
 
 
 @pytest.fixture
-async def live(real_api, istio_plane):
-    async with gateway_live.object_gateway(real_api, istio_plane, IstioKind()) as made:
+async def live(own_api, istio_plane):
+    async with gateway_live.object_gateway(own_api, istio_plane, IstioKind()) as made:
         yield made

@@ -10,9 +10,9 @@ from knet.kube.resources import GATEWAYS, VIRTUAL_SERVICES
 pytestmark = pytest.mark.envoy
 
 
-async def test_nothing_is_written_at_rest(live, real_api):
+async def test_nothing_is_written_at_rest(live, own_api):
     # both VirtualServices, the Gateway of its own, and the copy of the Secret
-    await resting.nothing_is_written(live, real_api, 4)
+    await resting.nothing_is_written(live, own_api, 4)
 
 
 @pytest.mark.parametrize("resource", [GATEWAYS, VIRTUAL_SERVICES], ids=lambda r: r.kind)
