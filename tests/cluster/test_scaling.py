@@ -70,14 +70,20 @@ async def test_nothing_is_written_at_rest(live, decider):
     await live.pods(1)
     await live.until(PAS, REVISION, ready)
     await live.until_leads(("10.1.0.1", 8012))
-    for _ in range(50):  # until what the last change has set off is done
-        before = await versions(live)
-        await asyncio.sleep(0.2)
-        if await versions(live) == before:
-            break
+    before, after = None, await settled(live)
+    while before != after:  # until what the last change has set off is done
+        before, after = after, await settled(live)
     live.autoscaler.podautoscalers.everything()
     for loop in live.serving.loops:
         loop.everything()
     decider.say(1, 10)
-    await asyncio.sleep(1)
-    assert await versions(live) == before
+    assert await settled(live) == before
+
+
+async def settled(live):
+    """The versions of all objects when no controller works or is about to."""
+    queues = [loop.queue for loop in (*live.serving.loops, live.autoscaler.podautoscalers)]
+    async with asyncio.timeout(60):
+        while not all(queue.quiet(0.5) for queue in queues):  # noqa: ASYNC110 - a queue tells nobody
+            await asyncio.sleep(0.02)
+    return await versions(live)

@@ -9,6 +9,7 @@ import pytest
 
 from knet.cli.top_rows import samples
 from knet.kube import resources
+from serving_live import Watching, ready
 from up import Up, running
 
 pytestmark = [pytest.mark.envoy, pytest.mark.slow]
@@ -33,6 +34,7 @@ class Burst:
 
     def __init__(self, up, client, http):
         self.up, self.client, self.http = up, client, http
+        self.there = Watching(client, 60)
 
     async def deploy(self, name, capacity, **notes):
         notes = {"target-burst-capacity": capacity, "window": "6s", **notes}
@@ -66,10 +68,9 @@ class Burst:
 
     async def mode(self, name, wanted):
         """Waits until the ServerlessService asks for a mode, and all requests take that way."""
-        key, kind = f"{name}-00001", resources.SERVERLESS_SERVICES
+        asked = resources.SERVERLESS_SERVICES, f"{name}-00001"
+        await self.there.until(*asked, lambda sks: sks["spec"].get("mode") == wanted)
         async with asyncio.timeout(60):
-            while (await self.client.get(kind, key, "default"))["spec"].get("mode") != wanted:  # noqa: ASYNC110
-                await asyncio.sleep(0.1)
             while not await self.goes(name, wanted):  # noqa: ASYNC110 - endpoints follow the mode, the gateway them
                 await asyncio.sleep(0.1)
 
@@ -79,18 +80,11 @@ class Burst:
         return through >= ASKED if mode == "Proxy" else through == 0
 
     async def ready(self, name):
-        async with asyncio.timeout(60):
-            while await self.get(name) != 200:  # noqa: ASYNC110
-                await asyncio.sleep(0.1)
+        await self.there.until(resources.KSERVICES, name, ready)
 
     async def at_zero(self, name):
-        async with asyncio.timeout(60):
-            while await self.replicas(name):  # noqa: ASYNC110
-                await asyncio.sleep(0.2)
-
-    async def replicas(self, name):
-        found = await self.client.get(resources.DEPLOYMENTS, f"{name}-00001-deployment", "default")
-        return found["spec"]["replicas"]
+        deployment = resources.DEPLOYMENTS, f"{name}-00001-deployment"
+        await self.there.until(*deployment, lambda found: found["spec"]["replicas"] == 0)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from knet.kube import resources
+from serving_live import Watching
 from up import Up, running
 
 pytestmark = [pytest.mark.envoy, pytest.mark.slow]
@@ -26,9 +27,10 @@ async def test_a_service_at_zero_answers_a_hundred_requests_that_come_at_once(up
     template = {"metadata": {"annotations": NOTES}, "spec": {"containers": [container]}}
     body = {"metadata": {"name": "hello", "namespace": "default"}, "spec": {"template": template}}
     async with await up.client() as client, asyncio.timeout(180):
+        there = Watching(client, 60)
         await client.apply(resources.KSERVICES, body, manager="test")
-        await pods(client, lambda found: found)
-        await pods(client, lambda found: not found)  # nobody asks: it goes to zero
+        pod = await there.until(resources.PODS, "", lambda found: found)
+        await there.gone(resources.PODS, pod["metadata"]["name"])  # nobody asks: it goes to zero
         limits = httpx.Limits(max_connections=None)
         async with httpx.AsyncClient(trust_env=False, timeout=60, limits=limits) as http:
             url = f"http://127.0.0.1:{up.http}/"
@@ -46,10 +48,3 @@ async def test_a_service_at_zero_answers_a_hundred_requests_that_come_at_once(up
             f'knet_cold_start_last_seconds{{namespace="default",revision="hello-00001",phase="{phase}"}}'
             in said
         )
-
-
-async def pods(client, test):
-    """Waits until the pods of the Service are as a test wants them."""
-    labels = "serving.knative.dev/service=hello"
-    while not test((await client.list(resources.PODS, "default", labels=labels)).items):  # noqa: ASYNC110
-        await asyncio.sleep(0.2)
