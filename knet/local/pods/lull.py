@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-QUIET_S = 0.7
-"""Seconds after the last start of a pod until something is made for the next."""
+QUIET_S = 0.2
+"""Seconds after the last pod has come until something is made for the next, if nothing starts any longer."""
 LONGEST_S = 3.0
 """Where pods start all the time, what is made ahead is made at last."""
 
@@ -19,6 +19,8 @@ class Lull:
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
         self._ended = False
+        self.busy: Callable[[], bool] = lambda: False
+        """Whether something is starting still: then the moment is not a quiet one."""
 
     def later(self) -> None:
         """Something has begun that is not to be disturbed."""
@@ -32,6 +34,10 @@ class Lull:
         self._timer = loop.call_at(min(loop.time() + QUIET_S, self._due), self._now)
 
     def _now(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self.busy() and loop.time() < self._due:
+            self._timer = loop.call_at(min(loop.time() + QUIET_S, self._due), self._now)
+            return
         self._timer = None
         self._work()
 

@@ -117,7 +117,7 @@ class Namespaces:
         self._free: collections.deque[str] = collections.deque()
         self._held: dict[str, _Held] = {}
         self._ahead: collections.deque[asyncio.Task[_Held]] = collections.deque()
-        self._lull = Lull(self._fill)
+        self.lull = Lull(self._fill)
         self.on_ahead: Callable[[Place], None] | None = None
         """Hears of every place that is made before its pod."""
 
@@ -127,7 +127,7 @@ class Namespaces:
 
     async def stop(self) -> None:
         """Lets all namespaces go."""
-        self._lull.end()
+        self.lull.end()
         for number, building in enumerate(self._ahead):
             with contextlib.suppress(NetworkError):
                 self._held[f" ahead {number}"] = await building
@@ -137,7 +137,7 @@ class Namespaces:
     async def make(self, uid: str, ports: Sequence[int], kept: Mapping[int, int]) -> Place:
         del ports, kept  # every pod has all ports to itself
         ready = self._ahead.popleft() if self._ahead else asyncio.create_task(self._build())
-        self._lull.later()
+        self.lull.later()
         self._held[uid] = held = await ready
         return held.place
 

@@ -118,8 +118,10 @@ class Node:
             own, str(self._directory), self._directory, host_network=self._options.host_network
         )
         self._queues = Queues(self._environment, self.mark, self._directory / "queues")
+        self._queues.lull.busy = self._starts.busy
         if self._modes.namespaces:
             self._modes.namespaces.on_ahead = self._queues.expect
+            self._modes.namespaces.lull.busy = self._starts.busy
         recorder = Recorder(self._client, self._options.name, time.time)
         self._kit = Kit(
             client=self._client,

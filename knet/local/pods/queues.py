@@ -107,7 +107,7 @@ class Queues:
         self._slots: dict[int, Slot] = {}
         self._spare: dict[str, collections.deque[Slot]] = collections.defaultdict(collections.deque)
         self._ahead: dict[str, Place] = {}
-        self._lull = Lull(self._fill)
+        self.lull = Lull(self._fill)
         self._filling: asyncio.Task[None] | None = None
         self._stopped = False
 
@@ -143,7 +143,7 @@ class Queues:
     async def stop(self) -> None:
         """Ends the zygote and spares. Pods' own have been ended by those who run them."""
         self._stopped = True
-        self._lull.end()
+        self.lull.end()
         if self._filling is not None:
             self._filling.cancel()
             await asyncio.gather(self._filling, return_exceptions=True)
@@ -159,7 +159,7 @@ class Queues:
 
     def _later(self) -> None:
         if self._socket is not None:
-            self._lull.later()
+            self.lull.later()
 
     def _fill(self) -> None:
         if self._filling is None or self._filling.done():

@@ -36,6 +36,10 @@ class Starts:
         self._begin(uid)
         return True
 
+    def busy(self) -> bool:
+        """Whether any start is under way."""
+        return bool(self._under_way)
+
     def leave(self, uid: str) -> None:
         """A pod has started, or will not."""
         self._waiting.pop(uid, None)

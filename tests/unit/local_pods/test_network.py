@@ -157,15 +157,35 @@ async def test_what_a_machine_lacks_is_said(tmp_path, monkeypatch):
     assert "as asked for" in shared.lines()[0]
 
 
-async def test_places_are_made_ahead_in_a_quiet_moment(namespaces, monkeypatch):
+async def test_places_are_made_ahead_in_a_quiet_moment(namespaces):
     told: list[str] = []
-    monkeypatch.setattr(lull, "QUIET_S", 3.0)
+    await eventually(lambda: len(namespaces._ahead) == network._AHEAD)
+    await asyncio.gather(*namespaces._ahead)
     namespaces.on_ahead = lambda place: told.append(place.namespace)
-    for uid in "ab":
+    namespaces.lull.busy = lambda: True
+    for uid in "abc":
         await namespaces.make(uid, (), {})
     assert not namespaces._ahead, "the pods that start now have the processor to themselves"
+    namespaces.lull.busy = lambda: False
     await eventually(lambda: len(told) == network._AHEAD)
-    assert (await namespaces.make("c", (), {})).namespace == told[0]
+    assert (await namespaces.make("d", (), {})).namespace in told
+
+
+async def test_a_moment_in_which_something_starts_is_not_quiet(monkeypatch):
+    monkeypatch.setattr(lull, "QUIET_S", 0.01)
+    asked, done = 0, asyncio.Event()
+
+    def busy():
+        nonlocal asked
+        asked += 1
+        assert not done.is_set()
+        return asked < 5
+
+    waiting = lull.Lull(done.set)
+    waiting.busy = busy
+    waiting.later()
+    await asyncio.wait_for(done.wait(), 10)
+    assert asked == 5
 
 
 async def test_quiet_moments_come_at_last(monkeypatch):
