@@ -37,7 +37,7 @@ from knet.dataplane.activator_backends import (
 from knet.dataplane.activator_check import Check
 from knet.dataplane.activator_coldstart import ColdStarts
 from knet.dataplane.activator_config import AGENT, CHECKS, LOG, TLS, USER_NAMES, ActivatorBootstrap
-from knet.dataplane.activator_demand import Demand
+from knet.dataplane.activator_demand import Demand, middle_after
 from knet.dataplane.activator_gate import Gate, Key, Lease, Refusal, Room, Ticket, share
 from knet.dataplane.activator_journal import Entry, Journal
 from knet.dataplane.activator_log import Ended, Log
@@ -54,7 +54,6 @@ from knet.kube.client import Client
 from knet.kube.informer import Informer
 
 _log = logging.getLogger(__name__)
-_PERIOD = 1.0
 _TICK = 0.05
 _GONE = 0.25
 Object = dict[str, Any]
@@ -339,8 +338,10 @@ class Activator:
     # what happens by itself
 
     async def _report(self) -> None:
-        while True:  # in the middle of each second: one report in each, and there when it is decided
-            await asyncio.sleep(_PERIOD - (time() - _PERIOD / 2) % _PERIOD)
+        due = middle_after(0.0, time())
+        while True:
+            await asyncio.sleep(due - time())
+            due = middle_after(due, time())
             self.reports.send(self._demand.period(self.gates.values(), monotonic()))
 
     async def _expire(self) -> None:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from knet.dataplane.activator_gate import Gate, Key
 from knet.scaling.stat import Report, Stat
+
+
+def middle_after(last: float, now: float) -> float:
+    """When to report next: in the middle of a second, so that it is there when that second is decided about.
+
+    Once in each, though a sleep ends a little before `last`, for which it was meant: two reports of one second count
+    as two activators. After a clock that was set back this second's middle is as good as any.
+    """
+    due = math.floor(now + 0.5) + 0.5
+    return due + 1 if due == last else due
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from knet.dataplane.activator_backends import (
 )
 from knet.dataplane.activator_coldstart import ColdStarts
 from knet.dataplane.activator_config import ActivatorBootstrap
-from knet.dataplane.activator_demand import Demand
+from knet.dataplane.activator_demand import Demand, middle_after
 from knet.dataplane.activator_gate import Gate, Room, Rules
 from knet.dataplane.activator_journal import Entry, Journal, under_way
 from knet.dataplane.activator_metrics import Counts, text
@@ -209,6 +209,21 @@ def test_a_request_goes_only_where_its_metadata_say_never_where_a_header_does():
     removed = manager["early_header_mutation_extensions"][0]["typed_config"]["mutations"]
     assert {"remove_on_match": {"key_matcher": {"prefix": "x-knet-"}}} in removed
     json.dumps(made)
+
+
+@pytest.mark.parametrize(
+    ("last", "now", "due"),
+    [
+        (0.0, 7.2, 7.5),
+        (0.0, 7.6, 8.5),
+        (7.5, 7.5, 8.5),
+        (7.5, 7.4996, 8.5),  # the sleep ended early: one report has been made of this second
+        (7.5, 9.7, 10.5),  # it ended late
+        (7.5, 3.1, 3.5),  # the clock was set back
+    ],
+)
+def test_one_report_is_due_in_each_second(last, now, due):
+    assert middle_after(last, now) == due
 
 
 def test_metrics_leave_out_revisions_without_requests():
