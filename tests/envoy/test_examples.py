@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from pathlib import Path
 
@@ -22,8 +21,6 @@ pytestmark = [pytest.mark.envoy, pytest.mark.slow]
 @pytest.fixture
 async def up(tmp_path, envoy):
     made = Up(tmp_path / "state")
-    # the gRPC example wants a python3 that has grpcio: ours
-    made.environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{made.environment['PATH']}"
     async with running(made):
         yield made
 

@@ -52,7 +52,9 @@ def samples() -> dict[str, Command]:
         "ghcr.io/knative/helloworld-go",
         "gcr.io/knative-samples/helloworld-go",
     )
-    return dict.fromkeys(names, hello) | dict.fromkeys(_QUEUE_PROXIES, queue_proxy())
+    # what stands in a pod's `args` may use what knet itself is installed with: grpcio, pydantic, orjson
+    python = {"knet.dev/python": Command((sys.executable,))}
+    return dict.fromkeys(names, hello) | python | dict.fromkeys(_QUEUE_PROXIES, queue_proxy())
 
 
 @functools.cache
