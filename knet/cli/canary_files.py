@@ -42,6 +42,7 @@ def step(inputs: tuple[str, ...], service: str, to: int | None, *, dry_run: bool
 def plan(filename: str, *, as_json: bool) -> None:
     """Prints the steps of the Canary in a file. Raises KnetError (KNET382)."""
     from knet.cli.apply import read
+    from knet.files.wrong import explain
     from knet.model import canary
     from knet.rollout.spec import plan_of
 
@@ -55,9 +56,7 @@ def plan(filename: str, *, as_json: bool) -> None:
         except BadPlan as error:
             raise KnetError(checks.BAD_PLAN(error.message, field=error.field)) from error
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"]))
-            raise KnetError(checks.BAD_PLAN(first["msg"], field=where)) from error
+            raise KnetError(*explain(canary.Canary, error)) from error
         click.echo(json.pretty(_data(made, found)) if as_json else _text(made, found))
 
 

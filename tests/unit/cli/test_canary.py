@@ -62,6 +62,18 @@ def test_a_plan_in_words_and_as_commits(tmp_path):
     assert [s["weight"] for s in told["steps"]] == [5, 25, 50, 100]
 
 
+def test_what_a_plan_does_not_know_is_named_with_what_it_does(tmp_path):
+    path = tmp_path / "canary.yaml"
+    path.write_text(CANARY.replace("interval: 2m", "intervall: 2m").replace("{weight: 5}", "{weight: x}"))
+    with pytest.raises(KnetError) as found:
+        run("plan", "-f", str(path))
+    said = [f"{d.field}: {d.message} ({d.hint})" for d in found.value.diagnostics]
+    assert said == [
+        'spec.steps[0].weight: must be a whole number, not "x" (write a whole number)',
+        'spec.intervall: unknown field "intervall" (did you mean interval?)',
+    ]
+
+
 def test_a_step_in_a_file_keeps_what_people_wrote(tmp_path):
     path = tmp_path / "service.yaml"
     path.write_text(SERVICE)
