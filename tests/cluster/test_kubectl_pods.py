@@ -146,7 +146,7 @@ async def test_logs_of_the_run_before(kubectl):
     assert await kubectl("logs", "saying", "--previous") == "first\n"
     process = await kubectl.start("logs", "-f", "saying")
     assert await asyncio.wait_for(process.stdout.readline(), 30) == b"second\n"
-    await shown(kubectl, "events", "{.reason}", "Started")  # told a moment after the status, not to be in its way
+    await shown(kubectl, "events", "{.reason}", "Started")  # told a moment after the status
     said = " ".join((await kubectl("describe", "pod", "saying")).split())
     assert "Last State: Terminated Reason: Error Exit Code: 3" in said
     assert "Started" in said.partition("Events:")[2]
