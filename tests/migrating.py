@@ -30,6 +30,7 @@ from knet.envoy.bootstrap import Bootstrap, Tcp
 from knet.envoy.process import Envoy, Options
 from knet.envoy.process_find import find_envoy
 from knet.envoy.server import Server
+from knet.install import migrate
 from knet.kube.client import Client
 from knet.kube.errors import ApiError
 from knet.kube.informer import Informer
@@ -44,11 +45,13 @@ from knet.kube.resources import (
     VIRTUAL_SERVICES,
 )
 from knet.kube.workqueue import WorkQueue
+from knet.rollout.migration import Decision, Step
 from knet.routing.table import Visibility
 from live import LOOPBACK, free_ports
 from objects import config_map, ingress, path, rule, split
 from support import CLASSES
 
+PATIENCE = 45
 SELECTOR = {"istio": "ingressgateway"}
 MADE = {"istio": VIRTUAL_SERVICES, "contour": HTTP_PROXIES}
 
@@ -114,11 +117,14 @@ class StandIn:
 
 @dataclass
 class Two:
-    """The API, whose kubeconfig `place` has, and both gateways. `ports`: by gateway, where the world comes in."""
+    """The API, whose kubeconfig `place` has, and both gateways. `ports`: by gateway, where the world comes in; `inside`:
+    where the cluster does.
+    """
 
     api: Client
     place: Any
     ports: dict[str, int] = field(default_factory=dict)
+    inside: dict[str, int] = field(default_factory=dict)
     controllers: dict[str, Any] = field(default_factory=dict)
     stand_ins: dict[str, StandIn] = field(default_factory=dict)
 
@@ -216,7 +222,7 @@ async def kourier_beside(stack: AsyncExitStack, made: Two, folder: Path) -> None
     }
     controller = IngressController(made.api, plane, server, where, Balancers("kourier.out", "kourier.in"))
     made.controllers["kourier"] = controller
-    made.ports["kourier"] = ports.external_http
+    made.ports["kourier"], made.inside["kourier"] = ports.external_http, ports.internal_http
     await _background(stack, controller.run())
     bootstrap = Bootstrap("test-gateway", Tcp(LOOPBACK, xds))
     options = Options(1, log=folder / "envoy.log", drain_seconds=1)
@@ -245,10 +251,29 @@ async def ended(load: Load) -> None:
     assert load.result.bad == 0, load.result
 
 
+async def one_step(both: Two) -> Decision:
+    """What one life of the command does before it is killed: it looks, carries out one step, and is gone."""
+    async with migrate.Migrating(both.api) as migrating:
+        while True:
+            found = await migrating.look()
+            assert found is not None, "no migration is under way"
+            known, _, decision = found
+            if decision.step is not Step.WAIT:
+                await migrating.carry_out(known, decision)
+                return decision
+            await migrating.changed()
+
+
 async def cli(both: Two, *arguments: str) -> tuple[int | None, str, str]:
-    """`knet migrate`: its status, and what it says."""
-    process = await started(both, *arguments)
-    out, err = await asyncio.wait_for(process.communicate(), 60)
+    """`knet migrate`: its status, and what it says. It gives up before the test does, and says what it waits for."""
+    patience = () if "--timeout" in arguments else (f"--timeout={PATIENCE}",)
+    process = await started(both, *arguments, *patience)
+    try:
+        out, err = await asyncio.wait_for(process.communicate(), 2 * PATIENCE)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     return process.returncode, out.decode(), err.decode()
 
 

@@ -24,7 +24,7 @@ from knet.kube.resources import (
 )
 from knet.rollout import migration
 from knet.rollout.migration import Step
-from migrating import MADE, cli, ended, started, two
+from migrating import MADE, cli, ended, one_step, started, two
 from objects import service
 from support import CLASSES
 
@@ -154,17 +154,6 @@ async def test_killed_at_every_step_it_goes_on(tmp_path):
         await finished(both, "contour", "kourier")
 
 
-async def one_step(both):
-    """What one life of the command does before it is killed: it looks, carries out one step, and is gone."""
-    async with migrate.Migrating(both.api) as migrating:
-        while True:
-            known, _, decision = await migrating.look()
-            if decision.step is not Step.WAIT:
-                await migrating.carry_out(known, decision)
-                return decision
-            await migrating.changed()
-
-
 async def test_a_process_that_is_killed_leaves_nothing_to_mend(tmp_path):
     async with serving(tmp_path, "istio", "kourier") as (both, stack):
         old = await loaded(stack, both, "istio")
@@ -198,6 +187,17 @@ async def test_what_would_be_decided_otherwise_holds_it_up(tmp_path):
         assert (await cli(both, "--back"))[0] == 0
         await ended(old)
         await finished(both, "contour", "istio")
+
+
+@pytest.mark.parametrize(("source", "target"), [("kourier", "istio"), ("contour", "kourier")])
+async def test_a_cluster_without_a_kingress_has_nothing_to_wait_for(tmp_path, source, target):
+    async with asyncio.timeout(90), two(tmp_path, source, target) as both:
+        code, _, err = await cli(both, "--from", source, "--to", target)
+        assert code == 3, err
+        assert await both.chosen() == CLASSES[target]
+        code, _, err = await cli(both, "--confirm-traffic-moved")
+        assert code == 0, err
+        assert await state(both) is None
 
 
 async def test_what_cannot_begin_says_why(tmp_path):

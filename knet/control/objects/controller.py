@@ -41,7 +41,7 @@ class ObjectController:
         self.kind = kind
         self._queue: WorkQueue[Key] = WorkQueue(f"KIngress for {kind.backend.name}")
         self._trash: WorkQueue[Ref] = WorkQueue("object of no KIngress")
-        self._follower = Follower(client, kind, self._queue.add)
+        self._follower = Follower(client, kind, self._queue.add, self._planned)
         self._writer = Writer(client, kind, self._follower.plane, self._follower.known)
         self._probes = Probes(self._queue.add)
         self._guests = self._follower.guests
@@ -83,6 +83,9 @@ class ObjectController:
                 group.create_task(self._trash.run(self._writer.delete))
         finally:
             await self._probes.close()
+
+    def _planned(self) -> None:
+        self._reporter.touch()
 
     async def _reconcile(self, key: Key) -> None:
         try:

@@ -32,10 +32,15 @@ class Follower:
     in the version that `plane` has it in; `begun` is set once all that was there in the beginning is planned.
     """
 
-    def __init__(self, client: Client, kind: Kind, look: Callable[[Key], None]) -> None:
-        """`look` hears of KIngresses whose objects or status may have to be written."""
+    def __init__(
+        self, client: Client, kind: Kind, look: Callable[[Key], None], settled: Callable[[], None]
+    ) -> None:
+        """`look` hears of KIngresses whose objects or status may have to be written; `settled` hears each time when
+        all that was heard of is planned, also where there is no KIngress at all.
+        """
         self._kind = kind
         self._look = look
+        self._settled = settled
         self.plane = ObjectPlane(kind.backend)
         self.guests = Guests(kind.backend.name)
         self.known = Known()
@@ -186,6 +191,7 @@ class Follower:
                 changed = self.plane.update(self._world(), changed)
             await self._render(sorted(changed))
             self.begun.set()
+            self._settled()
 
     async def _render(self, keys: list[Key]) -> None:
         for i, key in enumerate(keys):
