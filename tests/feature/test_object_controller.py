@@ -76,9 +76,24 @@ async def running():
         yield api, pod
 
 
+class Counting:
+    """A backend; `rendered` has what was rendered, each time."""
+
+    def __init__(self, backend):
+        self._backend = backend
+        self.rendered = []
+
+    def __getattr__(self, name):
+        return getattr(self._backend, name)
+
+    def render(self, table, settings, changed=None):
+        self.rendered.append(changed)
+        return self._backend.render(table, settings, changed)
+
+
 @asynccontextmanager
-async def controlled(api):
-    controller = ObjectController(api, IstioKind())
+async def controlled(api, kind=None):
+    controller = ObjectController(api, kind or IstioKind())
     task = asyncio.create_task(controller.run())
     try:
         yield controller
@@ -110,9 +125,12 @@ async def test_ready_when_the_pods_answer_and_at_rest_after_that():
         assert found["status"]["publicLoadBalancer"] == {"ingress": [{"domainInternal": gateway}]}
         await until_idle(controller)
         writes = controller.writes
-        async with controlled(api) as other:  # as after a restart
+        kind = IstioKind()
+        kind.backend = counting = Counting(kind.backend)
+        async with controlled(api, kind) as other:  # as after a restart
             await until_idle(other)
             assert (controller.writes, other.writes) == (writes, 0)
+        assert counting.rendered == [{("default", "app")}]  # once is enough to see that all is there
 
 
 async def test_a_change_costs_what_changed_and_strangers_are_put_right():

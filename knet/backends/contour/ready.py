@@ -41,15 +41,26 @@ def _one(proxy: Mapping[str, Any], seen: Mapping[str, Any] | None) -> Readiness:
     there = seen.get("metadata", {})
     if there.get("labels", {}).get(GENERATION_LABEL) != meta["labels"][GENERATION_LABEL]:
         return Readiness(State.WAITING, f"HTTPProxy {name} is of another generation")
-    status = seen.get("status", {})
-    if any(c.get("observedGeneration", 0) < there.get("generation", 0) for c in status.get("conditions", ())):
+    if _outdated(seen):
         return Readiness(State.WAITING, f"Contour has not seen the last change of HTTPProxy {name}")
+    status = seen.get("status", {})
     current = status.get("currentStatus", "")
     if current == "valid":
         return _READY
     if current == "invalid":
         return Readiness(State.FAILED, f"{fqdn}: {status.get('description', 'Contour says invalid')}")
     return Readiness(State.WAITING, f"Contour has not judged HTTPProxy {name}")
+
+
+def is_valid(seen: Mapping[str, Any]) -> bool:
+    """Whether Contour has found an HTTPProxy valid as it is now."""
+    return seen.get("status", {}).get("currentStatus") == "valid" and not _outdated(seen)
+
+
+def _outdated(seen: Mapping[str, Any]) -> bool:
+    generation = seen.get("metadata", {}).get("generation", 0)
+    conditions = seen.get("status", {}).get("conditions", ())
+    return any(c.get("observedGeneration", 0) < generation for c in conditions)
 
 
 def _is(about: ObjectRef, key: Key) -> bool:

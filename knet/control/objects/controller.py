@@ -160,13 +160,12 @@ class ObjectController:
 
     async def _program(self, key: Key, kept: Kept, ingress: IngressTable) -> tuple[Readiness, str]:
         """Brings a KIngress's objects into the API, and says how far it is."""
-        plane, known, front = self._follower.plane, self._follower.known, self._follower.front
+        known, front = self._follower.known, self._follower.front
         child = self.kind.step(ingress, front, known.children(key))
         if child is not None and not await self._child(child):
             return Readiness(State.WAITING), "endpoints"
         await self._writer.apply(key)
-        there = {ref: known.seen[ref] for ref in plane.wanted.get(key, {}) if ref in known.seen}
-        readiness = self.kind.accepted(key, plane.render(key), there)
+        readiness = self._accepted(key)
         if readiness.state is not State.READY:
             return readiness, "waiting"
         self._throw_away(key)
@@ -177,6 +176,16 @@ class ObjectController:
             return Readiness(State.WAITING, NO_PODS), "waiting"
         answered = self._probes.done(key, targets)
         return (readiness, "ready") if answered else (Readiness(State.WAITING), "waiting")
+
+    def _accepted(self, key: Key) -> Readiness:
+        """What the control plane says of a KIngress's objects. Rendered again only where there is more to say than yes."""
+        plane, known = self._follower.plane, self._follower.known
+        wanted = plane.wanted.get(key, {})
+        there = {ref: known.seen[ref] for ref in wanted if ref in known.seen}
+        as_wanted = all(known.is_so(ref, digest) for ref, digest in wanted.items())
+        if as_wanted and self.kind.content(there.values()):
+            return Readiness(State.READY)
+        return self.kind.accepted(key, plane.render(key), there)
 
     async def _child(self, child: KIngress) -> bool:
         """Has a KIngress beside the one it serves; whether it is ready."""
