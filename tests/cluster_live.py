@@ -56,12 +56,19 @@ class ClusterGateway(EnvoyGateway):
 
     async def ready(self, name: str) -> dict[str, Any]:
         """Waits until a KIngress is ready as it is now; the object."""
-        only = f"metadata.name={name}"
-        async with asyncio.timeout(30):
-            async with aclosing(self.api.watch(INGRESSES, "default", fields=only)) as events:
+        only, said = f"metadata.name={name}", None
+        try:
+            async with (
+                asyncio.timeout(30),
+                aclosing(self.api.watch(INGRESSES, "default", fields=only)) as events,
+            ):
                 async for event in events:
-                    if event.type in ("ADDED", "MODIFIED") and is_ready(event.object):
-                        return event.object
+                    if event.type in ("ADDED", "MODIFIED"):
+                        said = event.object.get("status")
+                        if is_ready(event.object):
+                            return event.object
+        except TimeoutError:
+            raise AssertionError(f"{name} is not ready after 30 s; its status is {said}") from None
         raise AssertionError(f"the watch of {name} ended")
 
     async def ready_hash(self, name: str) -> str:
