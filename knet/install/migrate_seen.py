@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from knet.backends import registry
+from knet.backends.istio.secrets import ORIGIN_NAMESPACE as COPY_LABEL
+from knet.control.guests import SUFFIX
 from knet.kube.client import Client, Object
 from knet.kube.errors import Forbidden, NotFound
 from knet.kube.objects import controller, notes
@@ -52,14 +54,30 @@ async def listed(client: Client, kind: Resource, namespace: str | None = None) -
 
 
 async def leftovers(client: Client, gateway: str, ingress_class: str) -> list[tuple[Resource, Key]]:
-    """The objects of a gateway whose KIngress is of another class now."""
-    owners = {i["metadata"]["uid"] for i in await listed(client, INGRESSES) if class_of(i) == ingress_class}
-    return [
-        (kind, (item["metadata"]["namespace"], item["metadata"]["name"]))
+    """The objects of a gateway whose KIngress is of another class now; and, where no KIngress is of the gateway's own
+    class any longer, what its KIngresses shared and what no KIngress could own.
+    """
+    ingresses = await listed(client, INGRESSES)
+    owners = {i["metadata"]["uid"] for i in ingresses if class_of(i) == ingress_class}
+    found = [
+        (kind, item)
         for kind in MADE[gateway]
         for item in await listed(client, kind)
         if controller(item).get("uid") in owners
     ]
+    if gateway == "istio" and not any(class_of(i) == f"{gateway}{SUFFIX}" for i in ingresses):
+        found += await _of_certificates(client)
+    return [(kind, (item["metadata"]["namespace"], item["metadata"]["name"])) for kind, item in found]
+
+
+async def _of_certificates(client: Client) -> list[tuple[Resource, Object]]:
+    """Copies of certificates for Istio's gateways, and Gateways that share a wildcard's: its Secret owns those."""
+    shared = [i for i in await listed(client, GATEWAYS) if controller(i).get("kind") == "Secret"]
+    try:
+        copies = (await client.list(SECRETS, labels=COPY_LABEL)).items
+    except Forbidden:
+        copies = []  # whoever may not read Secrets leaves them to the controller, which takes them away too
+    return [(GATEWAYS, item) for item in shared] + [(SECRETS, item) for item in copies]
 
 
 def class_of(item: Object) -> str:

@@ -14,6 +14,8 @@ from knet.routing.table import Certificate, IngressTable, Key, RoutingTable, Tls
 
 PREFIX = "networking.internal.knative.dev/"
 CERTIFICATE_UID = PREFIX + "certificate-uid"
+ORIGIN_NAMESPACE = PREFIX + "originSecretNamespace"
+"""The label that tells a copy of a Secret from others."""
 
 
 class MissingSecretError(ValueError):
@@ -88,7 +90,7 @@ def _copy(held: Certificate, namespace: str, name: str) -> dict[str, Any]:
         "namespace": namespace,
         "labels": {
             PREFIX + "originSecretName": names.label_value(origin),
-            PREFIX + "originSecretNamespace": held.key[0],
+            ORIGIN_NAMESPACE: held.key[0],
             CERTIFICATE_UID: held.labels.get(CERTIFICATE_UID, ""),
         },
     }
