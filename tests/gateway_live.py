@@ -11,7 +11,7 @@ import os
 import subprocess
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,10 +144,15 @@ def definition(resource: Resource) -> dict[str, Any]:
 async def install(client: Client, name: str) -> None:
     """The definitions of Knative and of the gateway, as its Go module has them; waits until they are served."""
     found = [d for d in yaml.safe_load_all((assets() / f"{name}-crds.yaml").read_text()) if d]
-    for body in (*definitions(), *found):
+    await defined(client, [*definitions(), *found])
+
+
+async def defined(client: Client, bodies: Sequence[dict[str, Any]]) -> None:
+    """Applies definitions, and waits until they are served."""
+    for body in bodies:
         await client.apply(CUSTOM_RESOURCE_DEFINITIONS, body, manager="test")
     async with asyncio.timeout(60):
-        for body in (*definitions(), *found):
+        for body in bodies:
             await until(client, CUSTOM_RESOURCE_DEFINITIONS, body["metadata"]["name"], None, _established)
 
 

@@ -22,7 +22,6 @@ from knet.install.values import read
 from knet.kube.client import Client
 from knet.kube.connection import from_kubeconfig
 from knet.kube.resources import (
-    CUSTOM_RESOURCE_DEFINITIONS,
     ENDPOINT_SLICES,
     EVENTS,
     GATEWAYS,
@@ -114,18 +113,8 @@ async def prepared(client, gateway, mode):
     if mode == "ingress-only":
         made += [d for d in definitions() if not d["spec"]["group"].endswith("knet.dev")]
         names = [*names, SYSTEM]
-    for body in made:
-        await client.apply(CUSTOM_RESOURCE_DEFINITIONS, body, manager="test")
     await gateway_live.namespaces(client, *names)
-    async with asyncio.timeout(60):
-        for body in made:
-            name = body["metadata"]["name"]
-            await gateway_live.until(client, CUSTOM_RESOURCE_DEFINITIONS, name, None, established)
-
-
-def established(item):
-    found = (item.get("status") or {}).get("conditions") or ()
-    return any(c["type"] == "Established" and c["status"] == "True" for c in found)
+    await gateway_live.defined(client, made)
 
 
 @asynccontextmanager
