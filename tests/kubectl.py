@@ -35,7 +35,7 @@ class Kubectl:
         if not found.is_file() and version == "current" and (on_path := shutil.which("kubectl")):
             found = Path(on_path)
         if not found.is_file():
-            pytest.skip(f"no {name} in {real_cluster.assets()}: run `make cluster-tools`")
+            pytest.skip(f"no {name} in {real_cluster.assets()}: run `make api-tools`")
         return cls(found, kubeconfig, namespace, home, version == "debian")
 
     async def __call__(self, *arguments: str, stdin: str = "", code: int = 0, editor: str = "") -> str:

@@ -34,7 +34,7 @@ def assets() -> Path:
 def missing() -> str:
     """Why there is no real API server here; empty if there is one."""
     absent = [name for name in ("etcd", "kube-apiserver") if not (assets() / name).is_file()]
-    return f"no {' and '.join(absent)} in {assets()}: run `make cluster-tools`" if absent else ""
+    return f"no {' and '.join(absent)} in {assets()}: run `make api-tools`" if absent else ""
 
 
 @dataclass(frozen=True)

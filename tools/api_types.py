@@ -3,7 +3,7 @@
 
     python tools/api_types.py SWAGGER.json > knet/local/api/types.txt
 
-SWAGGER.json is what `kubectl get --raw /openapi/v2` of a real API server prints (`make cluster-tools` builds
+SWAGGER.json is what `kubectl get --raw /openapi/v2` of a real API server prints (`make api-tools` builds
 one). Facts only: names, types, required fields, merge strategies; none of its prose. The notation is explained
 where it is read, in knet/local/api/openapi_types.py.
 """

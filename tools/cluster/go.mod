@@ -1,4 +1,4 @@
-// The Go programs that the cluster tests run against, pinned together: `make cluster-tools`.
+// The Go programs that the cluster tests run against, pinned together: `make api-tools`.
 //
 // `go install k8s.io/kubernetes/cmd/kube-apiserver@VERSION` refuses a module with replace directives, so the
 // staging repositories are named here at the version that belongs to k8s.io/kubernetes (1.N.P is 0.N.P there).
