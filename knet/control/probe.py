@@ -24,6 +24,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 2.0
 _ANSWERED_BY_UPSTREAM = "x-envoy-upstream-service-time"
 _RESET_BY_UPSTREAM = b"reset reason: remote reset"
 _MOST = 4096
+_RATE = 500
+"""How many probes a second those that wait make together, once they have been told to be patient."""
 
 
 class Verdict(enum.Enum):
@@ -72,12 +74,29 @@ def judge(answer: bytes, wanted: str) -> Verdict:
     return Verdict.LATER if words[1] in ("404", "503") and by_gateway else Verdict.READY
 
 
-async def confirm(target: Target) -> None:
-    """Returns when the host is served. Asks again with growing pauses; ends by cancellation only."""
-    pause = _FIRST_PAUSE
-    while await _ask(target) is not Verdict.READY:
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, _LONGEST_PAUSE)
+class Prober:
+    """Asks for many at a time, a bounded number at once. Who is not answered for steps aside between two probes: hosts
+    that are never served keep nobody waiting. Belongs to one event loop.
+    """
+
+    def __init__(self, at_once: int) -> None:
+        self._slots = asyncio.Semaphore(at_once)
+        self._waiting = 0
+
+    async def confirm(self, target: Target) -> None:
+        """Returns when the host is served. Asks again with growing pauses; ends by cancellation only."""
+        self._waiting += 1
+        try:
+            pause = _FIRST_PAUSE
+            while not await self._answers(target):
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, max(_LONGEST_PAUSE, self._waiting / _RATE))
+        finally:
+            self._waiting -= 1
+
+    async def _answers(self, target: Target) -> bool:
+        async with self._slots:
+            return await _ask(target) is Verdict.READY
 
 
 async def _ask(target: Target) -> Verdict:

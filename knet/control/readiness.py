@@ -12,13 +12,15 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Protocol
 
 from knet.backends.api import Readiness, State
-from knet.control.probe import Target, confirm
+from knet.control.probe import Prober, Target
 from knet.envoy.server_waiters import Outcome
 from knet.envoy.snapshot import Ref
 from knet.envoy.status import label
 from knet.routing.table import Key
 
 _PROBES_AT_ONCE = 32
+_NEVER = 10**9
+"""More gateways than there are: whoever waits for so many hears of refusals alone."""
 
 
 class Acked(Protocol):
@@ -45,7 +47,7 @@ class Confirmations:
         self._on_change = on_change
         self._wanted: dict[Key, int] = {}
         self._tasks: dict[Key, asyncio.Task[None]] = {}
-        self._probing = asyncio.Semaphore(_PROBES_AT_ONCE)
+        self._prober = Prober(_PROBES_AT_ONCE)
         self.states: dict[Key, Readiness] = {}
 
     def watch(self, key: Key, wanted: Mapping[Ref, str], target: Target | None) -> None:
@@ -87,17 +89,25 @@ class Confirmations:
 
     async def _confirm(self, key: Key, wanted: Mapping[Ref, str], target: Target | None) -> None:
         outcome = await (self._acked(wanted, self._least) if target is not None else self._acked(wanted))
-        if not outcome:
-            words = [
-                f"gateway {n} refused {label(ref)}: {r.message}" for (n, ref), r in outcome.refusals.items()
-            ]
-            self._set(key, Readiness(State.FAILED, "; ".join(words)))
-            return
-        if target is not None:
+        if outcome and target is not None:
             self._set(key, Readiness(State.WAITING, f"{target.host} does not answer yet"))
-            async with self._probing:
-                await confirm(target)
-        self._set(key, Readiness(State.READY))
+            outcome = await self._probed(wanted, target)
+        self._set(key, Readiness(State.READY) if outcome else Readiness(State.FAILED, _words(outcome)))
+
+    async def _probed(self, wanted: Mapping[Ref, str], target: Target) -> Outcome:
+        """Asks until the host is served, or a gateway refuses: one that has come since then, for example."""
+        probing = asyncio.create_task(self._prober.confirm(target))
+        refusing = asyncio.ensure_future(self._acked(wanted, _NEVER))
+        try:
+            await asyncio.wait((probing, refusing), return_when=asyncio.FIRST_COMPLETED)
+            if not probing.done():
+                return refusing.result()
+            probing.result()
+            return Outcome(())
+        finally:
+            for task in (probing, refusing):
+                task.cancel()
+            await asyncio.gather(probing, refusing, return_exceptions=True)
 
     def _set(self, key: Key, state: Readiness) -> None:
         if self.states.get(key) == state:
@@ -105,6 +115,14 @@ class Confirmations:
         self.states[key] = state
         if self._on_change is not None:
             self._on_change(key, state)
+
+    def refused(self) -> dict[Key, str]:
+        """What gateways have refused, in words."""
+        return {
+            key: found.reason
+            for key, found in self.states.items()
+            if found.state is State.FAILED and key in self._wanted  # `fail` forgets what is wanted
+        }
 
     def _cancel(self, key: Key) -> None:
         task = self._tasks.pop(key, None)
@@ -116,3 +134,9 @@ class Confirmations:
             del self._tasks[key]
         if not task.cancelled():
             task.result()  # a fault of ours is raised, not lost
+
+
+def _words(outcome: Outcome) -> str:
+    return "; ".join(
+        f"gateway {n} refused {label(ref)}: {found.message}" for (n, ref), found in outcome.refusals.items()
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from knet.control.probe import Target, confirm
+from knet.control.probe import Prober, Target
 from knet.routing.table import Key
 
 _AT_ONCE = 64
@@ -19,7 +19,7 @@ class Probes:
         self._answered = answered
         self._asked: dict[Key, tuple[Target, ...]] = {}
         self._tasks: dict[Key, asyncio.Task[None]] = {}
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._prober = Prober(_AT_ONCE)
 
     def done(self, key: Key, targets: tuple[Target, ...]) -> bool:
         """Whether all of `targets` have answered; begins to ask them if they are others than last time."""
@@ -47,11 +47,7 @@ class Probes:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _ask(self, targets: tuple[Target, ...]) -> None:
-        async def one(target: Target) -> None:
-            async with self._slots:
-                await confirm(target)
-
-        await asyncio.gather(*map(one, targets))
+        await asyncio.gather(*map(self._prober.confirm, targets))
 
     def _ended(self, key: Key, task: asyncio.Task[None]) -> None:
         if self._tasks.get(key) is not task:

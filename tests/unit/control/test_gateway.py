@@ -11,7 +11,7 @@ from knet.backends.api import Readiness, State
 from knet.control.changes import Changes, changes
 from knet.control.follow import Reader
 from knet.control.gateway import probed_path
-from knet.control.probe import Target, Verdict, confirm, judge
+from knet.control.probe import Prober, Target, Verdict, judge
 from knet.control.readiness import Confirmations
 from knet.envoy.server_waiters import Outcome
 from knet.envoy.session_messages import Refusal
@@ -114,7 +114,7 @@ async def test_a_probe_asks_until_the_version_is_there():
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     address = server.sockets[0].getsockname()[:2]
-    await asyncio.wait_for(confirm(Target(address, "hello.example.com", "abc")), 5)
+    await asyncio.wait_for(Prober(1).confirm(Target(address, "hello.example.com", "abc")), 5)
     server.close()
     assert len(asked) == 3
     lines = asked[0].split("\r\n")

@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from knet.backends.api import State
-from knet.control.probe import Target, confirm
+from knet.control.probe import Prober, Target
 from knet.control.readiness import Confirmations
 from knet.envoy.server_waiters import Waiters
+from knet.envoy.session_messages import Refusal
 from knet.envoy.snapshot import ROUTE
 from live import free_ports
 
@@ -62,7 +63,7 @@ def target(gateways):
 
 async def test_every_gateway_of_a_name_has_to_serve_it(headless):
     async with headless.at("127.0.0.1", "new"), headless.at("127.0.0.2", "old"):
-        probing = asyncio.create_task(confirm(target(headless)))
+        probing = asyncio.create_task(Prober(1).confirm(target(headless)))
         async with asyncio.timeout(10):
             while headless.asked.count("127.0.0.2") < 3:  # noqa: ASYNC110 - it is asked again and again
                 await asyncio.sleep(0.01)
@@ -72,7 +73,7 @@ async def test_every_gateway_of_a_name_has_to_serve_it(headless):
 
 
 async def test_a_name_without_addresses_is_asked_for_again(headless):
-    probing = asyncio.create_task(confirm(target(headless)))
+    probing = asyncio.create_task(Prober(1).confirm(target(headless)))
     await asyncio.sleep(0.1)
     assert not probing.done()
     async with headless.at("127.0.0.1", "new"):
@@ -93,6 +94,51 @@ async def test_a_replica_whom_no_gateway_asks_takes_the_probes_word_where_there_
             assert made.states[HELLO].state is State.WAITING
             assert headless.asked == []
     await made.close()
+
+
+async def test_those_that_are_never_served_keep_nobody_waiting(headless):
+    prober = Prober(2)
+    async with headless.at("127.0.0.1", "new"):
+        wrong = Target(("gateways", headless.port), "hello.example.com", "never")
+        vain = [asyncio.create_task(prober.confirm(wrong)) for _ in range(5)]
+        await asyncio.sleep(0.1)
+        await asyncio.wait_for(prober.confirm(target(headless)), 10)
+        assert not any(task.done() for task in vain)
+        for task in vain:
+            task.cancel()
+        await asyncio.gather(*vain, return_exceptions=True)
+
+
+async def test_a_gateway_that_comes_while_it_is_probed_may_refuse(headless):
+    """The Envoy that asked another replica before, which is gone."""
+    waiters, connected = Waiters(), []
+    made = Confirmations(lambda wanted, n=1: waiters.wait(wanted, n, connected), shared=True)
+    made.watch(HELLO, WANTED, target(headless))  # nobody answers
+    async with asyncio.timeout(10):
+        while "answer" not in made.states[HELLO].reason:  # noqa: ASYNC110 - it is on its way there
+            await asyncio.sleep(0.01)
+        (ref, version), *_ = WANTED.items()
+        connected.append(Refusing("late", ref, Refusal(version, "no such thing")))
+        waiters.check([ref], connected)
+        await made.settled([HELLO])
+    assert made.states[HELLO].state is State.FAILED
+    assert "gateway late refused" in made.states[HELLO].reason
+    assert made.refused() == {HELLO: made.states[HELLO].reason}
+    await made.close()
+
+
+class Refusing:
+    """A gateway that has refused one resource and taken nothing."""
+
+    def __init__(self, node, ref, refusal):
+        self.node, self.session = node, self
+        self._found = {ref: refusal}
+
+    def refusal(self, ref):
+        return self._found.get(ref)
+
+    def version(self, _):
+        return ""
 
 
 async def test_without_anything_to_probe_some_gateway_has_to_say_so():
