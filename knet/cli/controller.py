@@ -135,7 +135,7 @@ async def _run(
         served: list[Any] = []
         for name in dict.fromkeys(filter(None, (gateway, beside))):
             if name == "kourier":
-                served.append(await _kourier(stack, client, xds, http, internal, tls=xds_tls))
+                served.append(await _kourier(stack, client, identity, xds, (http, internal), tls=xds_tls))
             else:
                 from knet.control.objects.controller import ObjectController
                 from knet.control.objects.gateways import KINDS
@@ -177,19 +177,28 @@ async def _run(
 
 
 async def _kourier(
-    stack: contextlib.AsyncExitStack, client: Any, xds: str, http: str, internal: str, *, tls: bool
+    stack: contextlib.AsyncExitStack,
+    client: Any,
+    identity: str,
+    xds: str,
+    gateway: tuple[str, str],
+    *,
+    tls: bool,
 ) -> Any:
-    """The controller whose gateways ask for xDS; it serves until the stack ends."""
+    """The controller whose gateways ask for xDS; it serves until the stack ends. `gateway`: where it is probed, outside
+    and inside.
+    """
     from knet.backends.kourier import backend
     from knet.control.ingress import IngressController
     from knet.control.ingress_status import Balancers
     from knet.control.plane import Plane
+    from knet.control.refusals import Replica
     from knet.envoy.server import Server
     from knet.routing.table import Visibility
 
     probed = {
-        Visibility.EXTERNAL: address(http, "--http"),
-        Visibility.INTERNAL: address(internal, "--internal"),
+        Visibility.EXTERNAL: address(gateway[0], "--http"),
+        Visibility.INTERNAL: address(gateway[1], "--internal"),
     }
     server = Server()
     port = await server.start(xds, await _certificate(client, stack) if tls else None)
@@ -197,7 +206,8 @@ async def _kourier(
     balancers = Balancers(
         "kourier.kourier-system.svc.cluster.local", "kourier-internal.kourier-system.svc.cluster.local"
     )
-    made = IngressController(client, Plane(backend), server, probed, balancers, shared=True)
+    replica = Replica(identity, os.environ.get("POD_UID", ""))
+    made = IngressController(client, Plane(backend), server, probed, balancers, replica=replica)
     stack.push_async_callback(made.gateway.close)
     return made
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from knet.backends.loading import MARKS
+from knet.control import refusals
 from knet.control.ingress_kept import Kept
 from knet.kube.client import Client
 from knet.kube.resources import CONFIG_MAPS
@@ -38,7 +39,7 @@ def is_helper(notes: Mapping[str, str]) -> bool:
 
 def is_report(key: Key) -> bool:
     """Whether a ConfigMap is one that controllers write here: it changes often, and nothing of ours follows from it."""
-    return key[1].startswith(migration.REPORTS)
+    return key[1].startswith((migration.REPORTS, refusals.PREFIX))
 
 
 class Guests:

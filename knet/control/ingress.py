@@ -13,6 +13,7 @@ from knet.control.guests import Guests, Reporter, is_helper, is_report, report, 
 from knet.control.ingress_kept import Kept, keep_ingress, routing
 from knet.control.ingress_status import Balancers, moment, status_of, turned
 from knet.control.plane import Plane
+from knet.control.refusals import Refused, Replica, Teller, is_refusals, load, mark_of
 from knet.envoy.server import Server
 from knet.envoy.server_waiters import Outcome
 from knet.envoy.snapshot import LISTENER
@@ -42,12 +43,12 @@ class IngressController:
         addresses: Mapping[Visibility, tuple[str, int]],
         balancers: Balancers,
         *,
-        shared: bool = False,
+        replica: Replica | None = None,
     ) -> None:
-        """`addresses` are where the gateway listens for plain HTTP, as seen from here: probes go there. `shared`:
-        other replicas serve gateways too.
+        """`addresses` are where the gateway listens for plain HTTP, as seen from here: probes go there. `replica`: who
+        this is, where others serve gateways too.
         """
-        self.gateway = Gateway(plane, server, addresses, self._heard, shared=shared)
+        self.gateway = Gateway(plane, server, addresses, self._heard, shared=replica is not None)
         self._client = client
         self._balancers = balancers
         self._world = World()
@@ -59,6 +60,9 @@ class IngressController:
         self._guests = Guests(plane.backend.name)
         self._reporter = Reporter(client, self._guests, self._report)
         self._versions: dict[Key, Any] = {}
+        self._replica = replica
+        self._teller = Teller(client, replica, self._refused, self._told) if replica else None
+        self._others: dict[Key, Refused] = {}
         self._ingresses = Informer(client, resources.INGRESSES, keep=keep_ingress)
         self._services = Informer(client, resources.SERVICES, keep=core.parse)
         self._slices = Informer(client, resources.ENDPOINT_SLICES, keep=core.parse)
@@ -67,7 +71,7 @@ class IngressController:
         self._ingresses.on_change(self._ingress_changed)
         for informer in (self._services, self._slices, self._secrets):
             informer.on_change(lambda *_: self._dirty.set())
-        self._maps.on_change(lambda key, *_: None if is_report(key) else self._dirty.set())
+        self._maps.on_change(self._map_changed)
 
     @property
     def _informers(self) -> tuple[Informer, ...]:
@@ -84,6 +88,8 @@ class IngressController:
         async with asyncio.TaskGroup() as group:
             for informer in self._informers:
                 group.create_task(informer.run())
+            if self._teller is not None:
+                group.create_task(self._teller.run())
             group.create_task(self._publish())
 
     async def write(self) -> None:
@@ -115,6 +121,17 @@ class IngressController:
             return
         self._dirty.set()
 
+    def _map_changed(self, key: Key, _: Any, new: core.ConfigMap | None) -> None:
+        if not is_report(key):
+            self._dirty.set()
+        elif is_refusals(key) and self._replica is not None and key != self._replica.key:
+            before = self._others.pop(key, {})
+            if found := load(new):
+                self._others[key] = found
+            for about in before.keys() | found.keys():
+                self._statuses.add(about)
+            self._reporter.touch()
+
     async def _publish(self) -> None:
         for informer in self._informers:
             await informer.synced()
@@ -136,7 +153,7 @@ class IngressController:
             for key, kept in self._ingresses.store.items():
                 if kept.typed is None:
                     self._statuses.add(key)
-            self._reporter.touch()
+            self._touch()
 
     def _read(self) -> World:
         maps = {key: found for key, found in self._maps.store.items() if not is_report(key)}
@@ -165,13 +182,34 @@ class IngressController:
         """How far the gateways are with everything that was published last."""
         states = self.gateway.confirmations.states
         waiting = [key for key in sorted(self._versions) if not _is_ready(states.get(key))]
-        return report(
-            self._guests, self._versions, waiting, lambda key: states[key].reason if key in states else ""
-        )
+        return report(self._guests, self._versions, waiting, lambda key: self._state(key).reason)
 
     def _heard(self, key: Key, _: Readiness) -> None:
         self._statuses.add(key)
+        self._touch()
+
+    def _touch(self) -> None:
         self._reporter.touch()
+        if self._teller is not None:
+            self._teller.touch()
+
+    def _refused(self) -> Refused:
+        """What those gateways have refused that ask this replica."""
+        wanted = self.gateway.plane.wanted
+        return {k: (mark_of(wanted(k)), said) for k, said in self.gateway.confirmations.refused().items()}
+
+    def _told(self) -> Refused:
+        return load(self._maps.store.get(self._replica.key)) if self._replica else {}
+
+    def _state(self, key: Key) -> Readiness:
+        """What our gateways say of a KIngress; while they say nothing, what those refuse that ask other replicas."""
+        state = self.gateway.confirmations.states.get(key, Readiness(State.WAITING))
+        told = [found[key] for _, found in sorted(self._others.items()) if key in found]
+        if state.state is State.WAITING and told:
+            mark = mark_of(self.gateway.plane.wanted(key))
+            words = "; ".join(said for refused, said in told if refused == mark)
+            return Readiness(State.FAILED, words) if words else state
+        return state
 
     async def _write_status(self, key: Key) -> None:
         kept = self._ingresses.store.get(key)
@@ -194,7 +232,7 @@ class IngressController:
         published = self._world.ingresses.get(key)
         if published is None or routing(published) != routing(kept.typed):
             return Readiness(State.WAITING)
-        state = self.gateway.confirmations.states.get(key, Readiness(State.WAITING))
+        state = self._state(key)
         problem = self._problems.get(key)
         return replace(state, reason=problem) if state.state is State.FAILED and problem else state
 
