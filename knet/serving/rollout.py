@@ -110,8 +110,10 @@ def _merged(
     wanted: Sequence[ConfigurationRollout], before: Sequence[ConfigurationRollout], now: int
 ) -> Iterable[ConfigurationRollout]:
     known = {c.configuration: c for c in before}
+    last = max(known)
     for goal in wanted:
-        if goal.percent == 0:
+        # upstream keeps what is beyond the last one known, be it nothing
+        if goal.percent == 0 and goal.configuration <= last:
             continue
         state = known.get(goal.configuration)
         if state is None or goal.percent == 1 or not state.revisions:
@@ -147,7 +149,7 @@ def _advanced(
         return replace(goal, revisions=_begun(shares, latest), params=StepParams(start=now))
     if len(shares) == 1:
         return replace(goal, revisions=tuple(shares), params=StepParams())
-    if params.duration > 0 and now >= params.next:
+    if params.size > 0 and now >= params.next:
         shares = _shifted(shares, params.size, goal.percent)
         params = replace(params, next=now + params.duration) if len(shares) > 1 else StepParams()
     return replace(goal, revisions=tuple(shares), params=params)
@@ -164,7 +166,7 @@ def _shifted(shares: list[RevisionShare], size: int, total: int) -> list[Revisio
     """One step: the second newest gives first, the oldest last; the newest has at most the total."""
     older, newest = shares[:-1], shares[-1]
     remaining = size
-    while older and remaining >= older[-1].percent:
+    while older and 0 < remaining >= older[-1].percent:
         remaining -= older.pop().percent
     if older:
         last = older.pop()

@@ -12,6 +12,7 @@ from knet.serving.rollout import (
     ConfigurationRollout,
     RevisionShare,
     Rollout,
+    StepParams,
     observe_ready,
     step,
 )
@@ -76,3 +77,34 @@ def test_the_annotation_keeps_a_state(state):
 )
 def test_what_is_no_state_is_forgotten(text):
     assert rollout_json.load(text) is None
+
+
+def one(*revisions, percent, **params):
+    shares = tuple(RevisionShare(name, share) for name, share in revisions)
+    return Rollout((ConfigurationRollout("c", percent, shares, params=StepParams(**params)),))
+
+
+def test_a_step_of_no_size_moves_nothing_and_takes_no_revision_away():
+    state = one(("c-1", 0), ("c-2", 99), ("c-9", 1), percent=100, start=1, next=2, duration=3)
+    assert step(goal(100), state, START) == (state, 2)
+
+
+def test_a_step_that_ends_even_leaves_what_had_nothing():
+    state = one(("c-1", 90), ("c-2", 0), ("c-3", 9), ("c-9", 1), percent=100, next=2, duration=3, size=9)
+    made, again = step(goal(100), state, START)
+    shares = [(r.revision, r.percent) for r in made.configurations[0].revisions]
+    assert shares == [("c-1", 90), ("c-2", 0), ("c-9", 10)]
+    assert again == START + 3
+
+
+def test_a_configuration_without_share_goes_unless_it_stands_beyond_all_known():
+    share = (RevisionShare("r", 0),)
+    wanted = Rollout(
+        (
+            ConfigurationRollout("a", 0, share),
+            ConfigurationRollout("c", 100, (RevisionShare("c-9", 100),)),
+            ConfigurationRollout("d", 0, share),
+        )
+    )
+    made, _ = step(wanted, goal(100), START)
+    assert [c.configuration for c in made.configurations] == ["c", "d"]
