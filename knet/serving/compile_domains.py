@@ -92,8 +92,7 @@ def _tls(mapping: DomainMapping, settings: Settings) -> tuple[tuple[IngressTLS, 
         return (entry,), None
     if not keys.tls_wanted(meta.annotations, settings.network):
         return (), None
-    issuer = certificates.certificate_class(meta.annotations, settings.network)
-    certificate = make_certificate(mapping, issuer)
+    certificate = make_certificate(mapping, settings.network.certificate_class)
     return (certificates.tls(certificate, (meta.name,)),), (meta.namespace, certificate.spec.secret_name)
 
 

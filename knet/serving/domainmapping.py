@@ -36,8 +36,8 @@ def backend(uri: str, namespace: str) -> tuple[str, str]:
     parts = urlsplit(uri)
     if parts.path.strip("/"):
         raise RefError(f'resolved URI "{uri}" contains a path')
-    labels = parts.netloc.split(".")
-    if not parts.netloc.endswith("." + LOCAL_DOMAIN) or len(labels) < 3:
+    labels = parts.netloc.removesuffix("." + LOCAL_DOMAIN).split(".")
+    if not parts.netloc.endswith("." + LOCAL_DOMAIN) or len(labels) != 2:
         raise RefError(f'resolved URI "{uri}" must be of the form {{name}}.{{namespace}}.{LOCAL_DOMAIN}')
     if labels[1] != namespace:
         raise RefError(f'resolved URI "{uri}" must be in same namespace as DomainMapping')
@@ -88,7 +88,7 @@ def make_ingress(
                 keys.MAPPING_UID_LABEL: meta.uid,
                 keys.MAPPING_NAMESPACE_LABEL: meta.namespace,
             },
-            annotations={**keys.travelling(meta.annotations), keys.INGRESS_CLASS[0]: ingress_class},
+            annotations={keys.INGRESS_CLASS[0]: ingress_class, **keys.travelling(meta.annotations)},
             owner_references=(keys.owner(mapping.api_version, mapping.kind, meta),),
         ),
         spec=spec,
@@ -96,7 +96,7 @@ def make_ingress(
 
 
 def make_certificate(mapping: DomainMapping, issuer: str) -> Certificate:
-    """The Certificate for the domain."""
+    """The Certificate for the domain. `issuer` is the cluster's; the annotation `certificate.class` goes before it."""
     meta = mapping.metadata
     # upstream writes the name where the label says uid
     return certificates.make_certificate(

@@ -1,6 +1,6 @@
 """A DomainMapping and what there is → the objects it asks for, and its status (facts/serving.md 45).
 
-The order of the steps is upstream's: certificate, address of the target, claim, KIngress.
+The order of the steps is upstream's: claim, certificate, address of the target, KIngress.
 """
 
 from __future__ import annotations
@@ -81,14 +81,16 @@ class _Reconcile:
                 "Ready", "NewObservedGenFailure", "unsuccessfully observed a new generation"
             )
         self.conditions.initialize()
+        if mapping.status.get("observedGeneration", 0) != mapping.metadata.generation:
+            self.not_configured()
         self.scheme = world.settings.network.default_external_scheme
         self.out = MappingOutcome({})
 
     def run(self) -> None:
         name = self.mapping.metadata.name
+        self.claim()
         tls, challenges = self.certificate()
         host, service = self.reference()
-        self.claim()
         network = self.world.settings.network
         made = make_ingress(
             self.mapping,
@@ -103,11 +105,9 @@ class _Reconcile:
         self.out.ingress = made
         there = self.world.ingress
         if there is None or there.spec != made.spec or not _observed(there):
-            self.conditions.unknown(INGRESS, "IngressNotConfigured", "Ingress has not yet been reconciled.")
+            self.not_configured()
         else:
             self.propagate(there.status)
-        if tls:
-            self.scheme = "https"
         if there is None:
             self.out.events.append(f'Normal Created Created Ingress "{name}"')
 
@@ -116,6 +116,7 @@ class _Reconcile:
         meta = mapping.metadata
         if mapping.spec.tls is not None:
             self.conditions.true(CERTIFICATE, "TLSCertificateProvided", PROVIDED)
+            self.scheme = "https"
             entry = IngressTLS(
                 hosts=(meta.name,), secret_name=mapping.spec.tls.secret_name, secret_namespace=meta.namespace
             )
@@ -123,7 +124,7 @@ class _Reconcile:
         if not keys.tls_wanted(meta.annotations, network):
             self.conditions.true(CERTIFICATE, "TLSNotEnabled", NOT_ENABLED)
             return (), ()
-        wanted = make_certificate(mapping, certificates.certificate_class(meta.annotations, network))
+        wanted = make_certificate(mapping, network.certificate_class)
         self.out.certificate = wanted
         there = self.world.certificate
         if there is not None and not keys.controlled_by(there.metadata, meta.uid):
@@ -133,6 +134,7 @@ class _Reconcile:
             raise _Stop(
                 f'owner: {meta.name} with Type *v1beta1.DomainMapping does not own Certificate: "{meta.name}"'
             )
+        self.scheme = "https"
         if there is not None and there.ready:
             self.conditions.true(CERTIFICATE)
             return (certificates.tls(there, (meta.name,)),), ()
@@ -149,7 +151,7 @@ class _Reconcile:
                 CERTIFICATE, "HTTPDowngrade", f"Certificate {name} is not ready downgrade HTTP."
             )
             self.scheme = "http"
-        return (), there.challenges if there else ()
+        return (), tuple(sorted(there.challenges, key=lambda c: c.url)) if there else ()
 
     def reference(self) -> tuple[str, str]:
         if not self.world.uri:
@@ -168,12 +170,16 @@ class _Reconcile:
         if self.world.claim is None:
             if not self.world.settings.network.autocreate_cluster_domain_claims:
                 self.not_claimed()
-                raise _Stop(f'no ClusterDomainClaim found for domain "{meta.name}"')
+                why = "(and autocreate-cluster-domain-claims property is not true)"
+                raise _Stop(f'no ClusterDomainClaim found for domain "{meta.name}" {why}')
             self.out.claim = make_claim(self.mapping)
         elif self.world.claim != meta.namespace:
             self.not_claimed()
             raise _Stop(f'namespace "{meta.namespace}" does not own ClusterDomainClaim for "{meta.name}"')
         self.conditions.true(CLAIMED)
+
+    def not_configured(self) -> None:
+        self.conditions.unknown(INGRESS, "IngressNotConfigured", "Ingress has not yet been reconciled.")
 
     def not_claimed(self) -> None:
         message = "The domain name is already in use by another DomainMapping"

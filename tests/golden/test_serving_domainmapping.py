@@ -10,7 +10,6 @@ from knet.model import domainmapping, network, serving
 from knet.model.kingress import IngressTLS, to_dict
 from knet.model.meta import ObjectMeta
 from knet.model.network_certificate import HTTP01Challenge
-from knet.serving.certificates import certificate_class
 from knet.serving.domainmapping import make_certificate, make_claim, make_ingress
 from knet.serving.service import make_configuration, make_route
 from support import golden_names, golden_output, needs_golden
@@ -42,7 +41,7 @@ def test_domain_mapping(case):
         challenges=[HTTP01Challenge.model_validate(c) for c in given["challenges"] or ()],
     )
     assert plain(to_dict(made)) == plain(wanted["ingress"])
-    certificate = make_certificate(mapping, certificate_class(mapping.metadata.annotations, settings))
+    certificate = make_certificate(mapping, settings.certificate_class)
     assert plain(certificate) == plain(wanted["certificate"])
     assert make_claim(mapping) == wanted["claim"]
 
