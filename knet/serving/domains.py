@@ -11,6 +11,7 @@ from knet.model.meta import ObjectMeta
 from knet.model.network import DEFAULT_DOMAIN_TEMPLATE, LOCAL_DOMAIN
 from knet.model.network_domain import CLUSTER_LOCAL as LOCAL_LABEL
 from knet.model.network_domain import VISIBILITY_LABEL
+from knet.routing.passes.hosts import expand
 from knet.serving.settings import Settings
 from knet.text.gotemplate import TemplateError, compile_template
 
@@ -50,12 +51,11 @@ class Domains:
         return self._full(self.hostname(tag), self.meta.labels)
 
     def hosts(self, tag: str, visibility: str) -> tuple[str, ...]:
-        """The hosts of a tag in the order of rules: cluster-local ones in their three spellings."""
+        """The hosts of a tag in the order of rules: cluster-local ones in their three spellings, without those
+        that end in a number (of a namespace `123`).
+        """
         host = self.host(tag, visibility)
-        if visibility != CLUSTER_LOCAL or not is_local(host):
-            return (host,)
-        short = host.removesuffix("." + LOCAL_DOMAIN)
-        return (short, f"{short}.svc", host)
+        return expand(host) if visibility == CLUSTER_LOCAL else (host,)
 
     @property
     def domain(self) -> str:

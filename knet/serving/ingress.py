@@ -64,7 +64,7 @@ def http_option(annotations: Mapping[str, str], network: NetworkConfig) -> str:
         return {"enabled": "Enabled", "redirected": "Redirected"}.get(network.http_protocol, "")
     made = {"enabled": "Enabled", "redirected": "Redirected"}.get(chosen.lower())
     if made is None:
-        raise HttpProtocolError(f"incorrect http-protocol annotation: {chosen}")
+        raise HttpProtocolError(f"incorrect http-protocol annotation: {chosen.lower()}")
     return made
 
 

@@ -37,8 +37,8 @@ _STAYS = frozenset({LAST_APPLIED, INGRESS_CLASS[1], CERTIFICATE_CLASS[1]})
 
 
 def first(annotations: Mapping[str, str], keys: tuple[str, ...]) -> str:
-    """The value of the first of these keys that is there and not empty."""
-    return next((v for k in keys if (v := annotations.get(k, ""))), "")
+    """The value of the first of these keys that is there, be it empty."""
+    return next((annotations[k] for k in keys if k in annotations), "")
 
 
 def tls_wanted(annotations: Mapping[str, str], network: NetworkConfig) -> bool:

@@ -77,7 +77,13 @@ def _updated(before: Service, meta: ObjectMeta, spec: ServiceSpec) -> Service:
     made = before.model_copy(update={"spec": spec})
     if replaced(before, made):
         return Service(api_version="v1", kind="Service", metadata=meta, spec=spec)
-    return made
+    # what people add to a Route reaches its Services; what they take away stays there
+    labels = {**before.metadata.labels, **meta.labels}
+    annotations = {**before.metadata.annotations, **meta.annotations}
+    if labels == before.metadata.labels and annotations == before.metadata.annotations:
+        return made
+    kept = before.metadata.model_copy(update={"labels": labels, "annotations": annotations})
+    return made.model_copy(update={"metadata": kept})
 
 
 def _spec(balancer: Mapping[str, Any]) -> ServiceSpec | None:
@@ -95,11 +101,15 @@ def _spec(balancer: Mapping[str, Any]) -> ServiceSpec | None:
 
 def _balancer(status: Mapping[str, Any], *, private: bool) -> Mapping[str, Any]:
     """The one gateway that a KIngress names, the private one rather than the public one."""
-    found = status.get("privateLoadBalancer")
-    if found is None and not private:
-        found = status.get("publicLoadBalancer")
-    entries: Sequence[Any] = found.get("ingress") or () if isinstance(found, Mapping) else ()
+    entries = _entries(status, "privateLoadBalancer")
+    if not entries and not private:
+        entries = _entries(status, "publicLoadBalancer")
     return entries[0] if len(entries) == 1 and isinstance(entries[0], Mapping) else {}
+
+
+def _entries(status: Mapping[str, Any], name: str) -> Sequence[Any]:
+    found = status.get(name)
+    return found.get("ingress") or () if isinstance(found, Mapping) else ()
 
 
 def _meta(route: Route, domains: Domains, tag: str) -> ObjectMeta:

@@ -13,7 +13,6 @@ from typing import Any
 from knet.model.core import Endpoints, Service
 from knet.model.kingress import CLUSTER_LOCAL, EXTERNAL, IngressTLS, KIngress
 from knet.model.network_certificate import Certificate, HTTP01Challenge
-from knet.model.network_domain import CLUSTER_LOCAL as LOCAL_LABEL
 from knet.model.network_domain import VISIBILITY_LABEL
 from knet.model.serving import ROUTE_LABEL, Route
 from knet.serving import ingress, keys, orders, placeholders, rollout_json, traffic
@@ -143,7 +142,10 @@ class _Reconcile:
         uid = self.route.metadata.uid
         wanted = set()
         for tag in found.tags:
-            made = placeholders.initial(self.route, self.domains, tag)
+            try:
+                made = placeholders.initial(self.route, self.domains, tag)
+            except DomainError as error:
+                raise DomainError(f"failed to construct placeholder k8s service: {error}") from None
             name = made.metadata.name
             wanted.add(name)
             before = self.world.services.get(name)
@@ -224,7 +226,9 @@ class _Reconcile:
 
 
 def visibility(route: Route, domains: Domains, services: Mapping[str, Service]) -> dict[str, str]:
-    """Who may reach each tag: everybody, unless the Route or the tag's Service says cluster-local."""
+    """Who may reach each tag: everybody, unless the Route says cluster-local or the tag's Service has a visibility
+    of any kind (upstream reads the label of Services so).
+    """
     default = domains.default_visibility()
     made: dict[str, str] = {}
     for tag in (DEFAULT, *(t.tag for t in route.spec.traffic)):
@@ -234,7 +238,7 @@ def visibility(route: Route, domains: Domains, services: Mapping[str, Service]) 
             if (
                 service is not None
                 and service.metadata.labels.get(ROUTE_LABEL) == route.metadata.name
-                and service.metadata.labels.get(VISIBILITY_LABEL) == LOCAL_LABEL
+                and service.metadata.labels.get(VISIBILITY_LABEL)
             ):
                 kind = CLUSTER_LOCAL
         made[tag] = kind

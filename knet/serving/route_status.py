@@ -44,7 +44,7 @@ class RouteStatus:
         self.url = _url(route.status_text("url"))
         address = status.get("address")
         self.address = _url(address["url"]) if isinstance(address, dict) and address.get("url") else None
-        self.traffic: list[tuple[dict[str, Any], Url | None]] = []
+        self.traffic: list[tuple[dict[str, Any], Url | None]] | None = None
         self.kept_traffic = status.get("traffic") or []
         observed = status.get("observedGeneration", 0)
         self.new_generation = observed != route.metadata.generation
@@ -66,10 +66,15 @@ class RouteStatus:
             out["url"] = str(self.url)
         if self.address:
             out["address"] = {"url": str(self.address)}
-        traffic = [{**entry, "url": str(url)} if url else entry for entry, url in self.traffic]
-        if traffic or self.kept_traffic:
-            out["traffic"] = traffic or self.kept_traffic
+        if traffic := self._traffic():
+            out["traffic"] = traffic
         return out
+
+    def _traffic(self) -> list[dict[str, Any]]:
+        """What was listed in this pass, else what was there."""
+        if self.traffic is None:
+            return self.kept_traffic
+        return [{**entry, "url": str(url)} if url else entry for entry, url in self.traffic]
 
     def ingress_not_configured(self) -> None:
         self.conditions.unknown(INGRESS, "IngressNotConfigured", "Ingress has not yet been reconciled.")
@@ -151,7 +156,7 @@ class RouteStatus:
     def scheme(self, hosts: Iterable[str], scheme: str) -> None:
         """The URLs of these hosts get the scheme."""
         wanted = frozenset(hosts)
-        for url in (self.url, *(url for _, url in self.traffic)):
+        for url in (self.url, *(url for _, url in self.traffic or ())):
             if url and url.host in wanted:
                 url.scheme = scheme
 

@@ -79,6 +79,64 @@ def test_a_mesh_without_gateway_leaves_a_bare_name():
     assert shown["services"][0]["spec"]["ports"] == [{"name": "http", "port": 80}]
 
 
+def test_names_that_end_in_a_number_are_no_hosts():
+    """A namespace `123` leaves `hello.123` out, as gateways would take it for an address."""
+    case = replay(route={**CASE["route"], "metadata": {"name": "hello", "namespace": "123"}})
+    hosts = [list(rule["hosts"]) for rule in case.reconcile()["ingress"]["spec"]["rules"]]
+    assert hosts[0] == ["hello.123.svc", "hello.123.svc.cluster.local"]
+    assert hosts[1] == ["hello.123.example.com"]
+
+
+def test_any_visibility_of_a_service_hides_its_tag():
+    label = {"networking.knative.dev/visibility": "whatever"}
+    case = replay(services=[{"name": "t-hello", "labels": label}])
+    shown = case.reconcile()
+    kinds = [(r["hosts"][-1], r["visibility"]) for r in shown["ingress"]["spec"]["rules"]]
+    assert kinds == [
+        ("hello.default.svc.cluster.local", "ClusterLocal"),
+        ("hello.default.example.com", "ExternalIP"),
+        ("t-hello.default.svc.cluster.local", "ClusterLocal"),
+    ]
+    # but the private gateway alone is only for those that say cluster-local
+    case.ready({"ingress_ready": True, "lb": {"domainInternal": "public.svc"}})
+    assert [s["spec"]["externalName"] for s in case.reconcile()["services"]] == ["public.svc"] * 2
+
+
+def test_a_private_gateway_without_entries_is_none():
+    case = replay()
+    case.reconcile()
+    ingress = case.world.ingress
+    status = {"privateLoadBalancer": {"ingress": []}, "publicLoadBalancer": {"ingress": [{"ip": "1.1.1.1"}]}}
+    case.world = _with(case.world, ingress=ingress.model_copy(update={"status": status}))
+    assert {s["spec"]["clusterIP"] for s in case.reconcile()["services"]} == {"None"}
+
+
+def test_what_is_added_to_a_route_reaches_its_services_and_what_goes_stays():
+    case = replay()
+    case.reconcile()
+    case.ready({"ingress_ready": True})
+    case.set_route({**CASE["route"], "metadata": {**CASE["route"]["metadata"], "labels": {"team": "a"}}})
+    assert [s["metadata"]["labels"]["team"] for s in case.reconcile()["services"]] == ["a", "a"]
+    case.set_route(CASE["route"])
+    assert [s["metadata"]["labels"]["team"] for s in case.reconcile()["services"]] == ["a", "a"]
+
+
+def test_of_two_spellings_the_first_that_is_there_counts_be_it_empty():
+    notes = {"networking.knative.dev/http-protocol": "", "networking.knative.dev/httpOption": "redirected"}
+    case = replay(
+        route={**CASE["route"], "metadata": {"name": "hello", "namespace": "default", "annotations": notes}}
+    )
+    assert case.reconcile()["ingress"]["spec"]["httpOption"] == "Enabled"
+
+
+def test_a_bad_protocol_is_told_in_lower_case():
+    notes = {"networking.knative.dev/http-protocol": "Nope"}
+    case = replay(
+        route={**CASE["route"], "metadata": {"name": "hello", "namespace": "default", "annotations": notes}}
+    )
+    assert case.reconcile()["error"] == "incorrect http-protocol annotation: nope"
+
+
 def test_two_gateways_are_one_too_many():
     case = replay()
     before = case.reconcile()["services"]
