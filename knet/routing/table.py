@@ -192,7 +192,7 @@ class Upstream:
 class Certificate:
     """A TLS key pair. `problem` says in words why it cannot be used, else "".
 
-    The PEM bytes never show in `repr`; `digest` (`sha256:…`) stands for them everywhere.
+    `rest` are the Secret's other entries (a CA's certificate), `type` is the Secret's. The PEM bytes never show in `repr`; `digest` (`sha256:…`) stands for them everywhere.
     """
 
     key: Key
@@ -204,6 +204,8 @@ class Certificate:
     chain_pem: bytes = field(repr=False)
     key_pem: bytes = field(repr=False)
     problem: str = ""
+    rest: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    type: str = "kubernetes.io/tls"
 
 
 @dataclass(frozen=True, slots=True)

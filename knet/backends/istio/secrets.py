@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from knet.routing.table import Certificate, IngressTable, Key, RoutingTable, Tls
 
 PREFIX = "networking.internal.knative.dev/"
 CERTIFICATE_UID = PREFIX + "certificate-uid"
+_PEM = re.compile(rb"-----BEGIN ([^-]+)-----\s.*?-----END \1-----", re.DOTALL)
 ORIGIN_NAMESPACE = PREFIX + "originSecretNamespace"
 """The label that tells a copy of a Secret from others."""
 
@@ -52,15 +54,24 @@ def certificates(table: RoutingTable, ingress: IngressTable, visibility: Visibil
     plain: dict[Key, Certificate] = {}
     wildcard: dict[Key, Certificate] = {}
     for entry in entries:
-        found = table.certificates.get(entry.secret)
-        if found is None:
+        if table.certificates.get(entry.secret) is None:
             raise MissingSecretError(entry)
-        if not found.dns_names and found.problem:
-            raise BadSecretError(entry, f"failed to decode PEM data for secret {'/'.join(entry.secret)}")
+    for entry in entries:
+        found = table.certificates[entry.secret]
         if not found.dns_names:
-            raise BadSecretError(entry, f"certificate of secret {'/'.join(entry.secret)} has no DNS names")
+            raise BadSecretError(entry, _why_unread(found))
         (wildcard if _is_wildcard(found) else plain)[entry.secret] = found
     return Certificates(tuple(e for e in entries if e.secret in plain), plain, wildcard)
+
+
+def _why_unread(found: Certificate) -> str:
+    """Why no name can be read off a certificate, in upstream's words."""
+    where = "/".join(found.key)
+    if not found.not_after:
+        if not _PEM.search(found.chain_pem):
+            return f"failed to decode PEM data for secret {where}"
+        return f"failed to parse certificate for secret {where}: x509: malformed certificate"
+    return f"certificate should have DNS names, but it has 0: secret {where}"
 
 
 def _is_wildcard(certificate: Certificate) -> bool:
@@ -96,11 +107,9 @@ def _copy(held: Certificate, namespace: str, name: str) -> dict[str, Any]:
     }
     if names.label_value(origin) != origin:
         metadata["annotations"] = {PREFIX + "originSecretName": origin}
-    data = {"tls.crt": held.chain_pem, "tls.key": held.key_pem}
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": metadata,
-        "type": "kubernetes.io/tls",
-        "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
-    }
+    data = {"tls.crt": held.chain_pem, "tls.key": held.key_pem, **held.rest}
+    made: dict[str, Any] = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
+    if held.type:
+        made["type"] = held.type
+    made["data"] = {key: base64.b64encode(value).decode() for key, value in data.items()}
+    return made

@@ -33,7 +33,7 @@ MESH_ONLY: Gateways = {visibility: [MESH] for visibility in Visibility}
 
 
 def make_virtual_services(ingress: IngressTable, gateways: Gateways) -> list[dict[str, Any]]:
-    """`NAME-mesh` (if a host is a cluster-local name) and `NAME-ingress` (if there is a gateway).
+    """`NAME-mesh` (if a host is a cluster-local name) and `NAME-ingress` (if there is a gateway for one of its rules).
 
     `gateways` are qualified names by visibility, sorted. Equal parts are made once and shared: what comes
     back is not to be changed.
@@ -46,7 +46,7 @@ def make_virtual_services(ingress: IngressTable, gateways: Gateways) -> list[dic
         hosts = {form for host in local for form in forms[host]} if gateways[Visibility.INTERNAL] else local
         if hosts:
             made.append(maker.virtual_service("-mesh", hosts, MESH_ONLY))
-    if any(gateways.values()):
+    if any(gateways[row.visibility] for row in ingress.rows):
         hosts = {form for found in forms.values() for form in found}
         made.append(maker.virtual_service("-ingress", hosts, gateways))
     return made

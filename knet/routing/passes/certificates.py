@@ -11,14 +11,20 @@ from knet.routing.table import Certificate
 if TYPE_CHECKING:
     from cryptography import x509
 
+PAIR = ("tls.crt", "tls.key")
+
 
 def make_certificate(secret: Secret) -> Certificate:
     """The key pair in a `kubernetes.io/tls` Secret. Never raises: `problem` says what is wrong."""
     chain = key = b""
+    rest: dict[str, bytes] = {}
     names: tuple[str, ...] = ()
     not_after = problem = ""
     try:
         chain, key = secret.value("tls.crt"), secret.value("tls.key")
+        rest = {
+            name: secret.value(name) for name in {**secret.data, **secret.string_data} if name not in PAIR
+        }
         leaf = read_chain(chain)
         names, not_after = _names(leaf), leaf.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ")
         check_key(leaf, key)
@@ -26,7 +32,17 @@ def make_certificate(secret: Secret) -> Certificate:
         problem = str(error)
     digest = "sha256:" + hashlib.sha256(chain + b"\0" + key).hexdigest()[:12]
     return Certificate(
-        secret.key, secret.metadata.uid, secret.metadata.labels, digest, names, not_after, chain, key, problem
+        secret.key,
+        secret.metadata.uid,
+        secret.metadata.labels,
+        digest,
+        names,
+        not_after,
+        chain,
+        key,
+        problem,
+        rest,
+        secret.type,
     )
 
 

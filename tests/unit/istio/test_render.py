@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 from knet.backends.istio import backend
 from knet.errors import ObjectRef
 from knet.routing.build import build
@@ -70,6 +72,57 @@ def test_one_wildcard_gateway_and_copy_for_all():
     assert len(shared) == 1
     assert copies == ["default--wild-render-wildcard"]
     assert len(names(made)) == len(set(names(made)))
+
+
+def test_a_copy_has_all_that_the_secret_has():
+    chain, key = key_pair("all-render", ("one.example.com",))
+    data = {"tls.crt": chain, "tls.key": key, "ca.crt": "authority"}
+    meta = {"name": "all-render", "namespace": "default", "uid": "u"}
+    given = {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "type": "Opaque", "stringData": data}
+    made = rendered(ingress("one", "one.example.com", "all-render"), yaml.dump(given))
+    (copy,) = [o for o in made.objects if o["kind"] == "Secret"]
+    assert copy["type"] == "Opaque"
+    assert {k: base64.b64decode(v).decode() for k, v in copy["data"].items()} == data
+
+
+def test_why_a_certificate_is_not_read_is_in_upstreams_words():
+    def said(chain):
+        meta = {"name": "s", "namespace": "default", "uid": "u"}
+        given = {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"tls.crt": chain}}
+        made = rendered(ingress("one", "one.example.com", "s"), yaml.dump(given))
+        (diagnostic,) = made.diagnostics
+        return diagnostic.message
+
+    nameless, _ = key_pair("nameless-render", ())
+    assert said("text") == "failed to decode PEM data for secret default/s"
+    block = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+    assert said(block) == "failed to parse certificate for secret default/s: x509: malformed certificate"
+    assert said(nameless).startswith("certificate should have DNS names, but it has 0")
+
+
+def test_a_missing_secret_is_told_before_a_bad_one():
+    text = ingress("one", "one.example.com", "bad").replace(
+        "secretNamespace: default}]",
+        "secretNamespace: default}, {hosts: [one.example.com], secretName: gone, secretNamespace: default}]",
+    )
+    meta = {"name": "bad", "namespace": "default", "uid": "u"}
+    bad = yaml.dump({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"tls.crt": "x"}})
+    (diagnostic,) = rendered(text, bad).diagnostics
+    assert diagnostic.message == 'secret "gone" not found'
+
+
+def test_no_gateway_for_its_rules_means_the_mesh_alone():
+    """A KIngress for outside where only inside has gateways gets no `-ingress` VirtualService."""
+    data = {"external-gateways": "[]"}
+    meta = {"name": "config-istio", "namespace": "knative-serving"}
+    config = yaml.dump({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data})
+    outside = ingress("one", "one.example.com")
+    assert rendered(outside, config).objects == ()
+    inside = ingress("one", "one.default.svc.cluster.local").replace("ExternalIP", "ClusterLocal")
+    assert names(rendered(inside, config)) == [
+        ("VirtualService", "one-mesh"),
+        ("VirtualService", "one-ingress"),
+    ]
 
 
 def test_no_secret_in_documents():
