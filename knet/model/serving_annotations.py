@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 
 from knet.model.serving_faults import Fault, bad_key, invalid, out_of_bounds
-from knet.text import duration
+from knet.text import duration, go, quantity
 
 AUTOSCALING = "autoscaling.knative.dev"
 NETWORKING = "networking.knative.dev"
 SERVING = "serving.knative.dev"
 QUEUE = f"queue.sidecar.{SERVING}"
 RESOURCE_PERCENTAGE = (f"{QUEUE}/resource-percentage", f"{QUEUE}/resourcePercentage")
-_QUANTITY = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+|[KMGTPE]i|[numkMGTPE])?\Z")
+QUEUE_AMOUNTS = tuple(
+    f"{QUEUE}/{resource}-resource-{kind}"
+    for resource in ("cpu", "memory", "ephemeral-storage")
+    for kind in ("request", "limit")
+)
 MAX_INT32 = 2**31 - 1
 
-_INT = re.compile(r"[-+]?[0-9]+\Z")
-_FLOAT = re.compile(r"[-+]?(?:[0-9][0-9_]*\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?\Z")
+ROLLOUT_DURATION = (f"{SERVING}/rollout-duration", f"{SERVING}/rolloutDuration")
+_RETENTION = "scale-to-zero-pod-retention-period"
 _KPA, _HPA = f"kpa.{AUTOSCALING}", f"hpa.{AUTOSCALING}"
 _METRICS = {_KPA: ("concurrency", "rps"), _HPA: ("cpu", "memory")}
 
@@ -30,7 +33,6 @@ _ALIASES = {
         "min-scale",
         "max-scale",
         "initial-scale",
-        "activation-scale",
         "target",
         "target-utilization-percentage",
         "target-burst-capacity",
@@ -38,50 +40,51 @@ _ALIASES = {
         "panic-window-percentage",
         "panic-threshold-percentage",
         "scale-down-delay",
-        "scale-to-zero-pod-retention-period",
+        _RETENTION,
         "metric-aggregation-algorithm",
         "class",
         "metric",
     )
-}
+} | {"activation-scale": "activation-scale"}
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What config-autoscaler allows in annotations."""
+    """What config-autoscaler allows in annotations, and the class of those that name none."""
 
     allow_zero_initial_scale: bool = False
     max_scale: int = 0
+    pod_autoscaler_class: str = _KPA
 
 
 def limits(data: Mapping[str, str]) -> Limits:
     """From config-autoscaler's data. A value that is none counts as its default."""
-    allowed = data.get("allow-zero-initial-scale", "").lower() == "true"
-    return Limits(allowed, _int(data.get("max-scale-limit", "")) or 0)
+    try:
+        allowed = go.boolean(data.get("allow-zero-initial-scale", "false"))
+    except ValueError:
+        allowed = False
+    most = _int(data.get("max-scale-limit", ""), 32) or 0
+    return Limits(allowed, most, data.get("pod-autoscaler-class", _KPA))
 
 
 def misplaced(annotations: Mapping[str, str], at: str) -> Iterator[Fault]:
     """Autoscaling annotations that stand on the object and not on its template."""
     for key in annotations:
-        if key.startswith(f"{AUTOSCALING}/"):
+        if key.startswith(AUTOSCALING):
             details = 'autoscaling annotations must be put under "spec.template.metadata.annotations" to work'
             yield bad_key(key, at, details)
 
 
 def route_annotations(annotations: Mapping[str, str], at: str) -> Iterator[Fault]:
     """The rollout duration of a Route or Service."""
-    for name in ("rollout-duration", "rolloutDuration"):
-        value = annotations.get(f"{SERVING}/{name}")
-        if value is not None:
-            yield from _whole_seconds(value, "rollout-duration", f"{at}.{SERVING}/{name}")
-            return
+    key = next((k for k in ROLLOUT_DURATION if k in annotations), "")
+    yield from _whole_seconds(annotations.get(key, ""), "rollout-duration", f"{at}.{key}")
 
 
 def own(annotations: Mapping[str, str], at: str) -> Iterator[Fault]:
     """Annotations of serving and networking on a template."""
-    value = annotations.get(f"{SERVING}/progress-deadline")
-    if value is not None:
-        yield from _whole_seconds(value, "progress-deadline", f"{at}.{SERVING}/progress-deadline")
+    key = f"{SERVING}/progress-deadline"
+    yield from _whole_seconds(annotations.get(key, ""), "progress-deadline", f"{at}.{key}")
     for key in annotations:
         if key.startswith(f"{NETWORKING}/"):
             yield bad_key(key, at)
@@ -89,21 +92,20 @@ def own(annotations: Mapping[str, str], at: str) -> Iterator[Fault]:
 
 def queue_proxy(annotations: Mapping[str, str], at: str) -> Iterator[Fault]:
     """The resources of the queue-proxy."""
-    for key, value in annotations.items():
-        if not key.startswith(f"{QUEUE}/"):
-            continue
+    key = next((k for k in RESOURCE_PERCENTAGE if k in annotations), "")
+    if key:
         path = f"{at}.[{key}]"
-        if key.endswith(("-resource-request", "-resource-limit")):
-            if not _QUANTITY.match(value):
-                yield invalid(value, path)
-        elif key in RESOURCE_PERCENTAGE:
+        number = _float(annotations[key])
+        if number is None:
+            yield invalid(annotations[key], path)
+        elif number < 0.1 or number > 100:
+            yield out_of_bounds(go.format_number(number), 0.1, 100, path)
+    for key in QUEUE_AMOUNTS:
+        if key in annotations:
             try:
-                number = float(value)
+                quantity.parse(annotations[key])
             except ValueError:
-                yield invalid(value, path)
-                continue
-            if not 0.1 <= number <= 100:
-                yield out_of_bounds(value, 0.1, 100, path)
+                yield invalid(annotations[key], f"{at}.[{key}]")
 
 
 def autoscaling(annotations: Mapping[str, str], at: str, bounds: Limits) -> Iterator[Fault]:
@@ -118,8 +120,8 @@ def autoscaling(annotations: Mapping[str, str], at: str, bounds: Limits) -> Iter
         return
     yield from _scales(given, at, bounds)
     yield from _floats(given)
-    yield from _durations(given, at)
-    yield from _classes(given, at)
+    yield from _durations(given)
+    yield from _classes(given, bounds)
 
 
 _Given = Mapping[str, tuple[str, str]]
@@ -128,53 +130,61 @@ _Given = Mapping[str, tuple[str, str]]
 def _scales(given: _Given, at: str, bounds: Limits) -> Iterator[Fault]:
     low = yield from _scale(given, "min-scale")
     high = yield from _scale(given, "max-scale")
-    if bounds.max_scale and high is not None and high > bounds.max_scale:
-        yield out_of_bounds(high, 1, bounds.max_scale, given["max-scale"][1])
-    if low is not None and high is not None and high and low > high:
+    if high and low > high:
         message = f"max-scale={high} is less than min-scale={low}"
-        yield Fault(message, given["max-scale"][1])
-        yield Fault(message, given["min-scale"][1])
-    if "initial-scale" in given:
-        value, path = given["initial-scale"]
-        number = _int(value)
-        if number is None:
-            yield invalid(value, path)
-        elif number < 0:
-            yield invalid(value, f"{at}.{AUTOSCALING}/initial-scale must be greater than 0")
-        elif number == 0 and not bounds.allow_zero_initial_scale:
-            yield invalid(value, f"{at}.{AUTOSCALING}/initial-scale=0 not allowed by cluster")
+        for name in ("max-scale", "min-scale"):  # whichever spelling was read
+            yield Fault(message, f"{at}.{AUTOSCALING}/{name}")
+    if "max-scale" in given and bounds.max_scale:
+        path = given["max-scale"][1]
+        if high > bounds.max_scale:
+            yield out_of_bounds(high, 1, bounds.max_scale, path)
+        if not high:
+            yield Fault(f"max-scale=0 (unlimited), must be less than {bounds.max_scale}", path)
     if "activation-scale" in given:
         value, path = given["activation-scale"]
-        number = _int(value)
+        number = _int(value, 32)
         if number is None:
             yield invalid(value, path)
-        elif number < 2:
-            yield Fault(f"activation-scale={number} must be greater than 1", path)
-        elif low is not None and low > number:
+        elif low > number:
             yield Fault(f"min-scale={low} is greater than activation-scale={number}", path)
         elif high and high < number:
             yield Fault(f"max-scale={high} is less than activation-scale={number}", path)
+        elif number < 2:
+            yield Fault(f"activation-scale={number} must be greater than 1", path)
+    if "initial-scale" in given:
+        value, path = given["initial-scale"]
+        number = _int(value, 64)
+        if number is None:
+            yield invalid(value, path)
+        elif number < 0:
+            yield invalid(value, f"{path} must be greater than 0")
+        elif number == 0 and not bounds.allow_zero_initial_scale:
+            yield invalid(value, f"{path}=0 not allowed by cluster")
 
 
-def _scale(given: _Given, name: str) -> Generator[Fault, None, int | None]:
+def _scale(given: _Given, name: str) -> Generator[Fault, None, int]:
+    """A scale; 0, which is no bound, where none is given or it is wrong."""
     if name not in given:
-        return None
+        return 0
     value, path = given[name]
-    number = _int(value)
-    if number is None:
-        yield invalid(value, path)
-        return None
-    if not 0 <= number <= MAX_INT32:
+    try:
+        number = go.integer(value)
+    except ValueError as error:
+        if "out of range" not in str(error):
+            yield invalid(value, path)
+            return 0
+        number = -1
+    if number < 0:
         yield out_of_bounds(value, 0, MAX_INT32, path)
-        return None
+        return 0
     return number
 
 
 def _floats(given: _Given) -> Iterator[Fault]:
     bounds = {
-        "panic-window-percentage": (1.0, 100.0),
-        "panic-threshold-percentage": (110.0, 1000.0),
-        "target-utilization-percentage": (1.0, 100.0),
+        "panic-window-percentage": (1, 100),
+        "panic-threshold-percentage": (110, 1000),
+        "target-utilization-percentage": (1, 100),
     }
     for name, (low, high) in bounds.items():
         if name in given:
@@ -183,7 +193,7 @@ def _floats(given: _Given) -> Iterator[Fault]:
             if number is None:
                 yield invalid(value, path)
             elif number < low or number > high:
-                yield out_of_bounds(value, int(low), int(high), path)
+                yield out_of_bounds(value, low, high, path)
     if "target" in given:
         value, path = given["target"]
         number = _float(value)
@@ -198,12 +208,12 @@ def _floats(given: _Given) -> Iterator[Fault]:
             yield invalid(value, path)
 
 
-def _durations(given: _Given, at: str) -> Iterator[Fault]:
-    bounds = {"window": 6, "scale-down-delay": 0, "scale-to-zero-pod-retention-period": 0}
+def _durations(given: _Given) -> Iterator[Fault]:
+    bounds = {"window": 6, "scale-down-delay": 0, _RETENTION: 0}
     for name, low in bounds.items():
         if name not in given:
             continue
-        value, path = given[name][0], f"{at}.{AUTOSCALING}/{name}"
+        value, path = given[name]
         try:
             length = duration.parse(value)
         except ValueError:
@@ -211,26 +221,29 @@ def _durations(given: _Given, at: str) -> Iterator[Fault]:
             continue
         if not low * duration.SECOND <= length <= 3600 * duration.SECOND:
             yield out_of_bounds(value, f"{low}s", "1h0m0s", path)
-        elif length % duration.SECOND:
+        elif length % duration.SECOND and name != _RETENTION:
             yield Fault("must be specified with at most second precision", path)
 
 
-def _classes(given: _Given, at: str) -> Iterator[Fault]:
-    name = given["class"][0] if "class" in given else ""
-    if name.endswith(AUTOSCALING) and name not in _METRICS:
-        yield invalid(name, f"{at}.{AUTOSCALING}/class")
-    elif "metric" in given and (known := _METRICS.get(name or _KPA)):
-        metric = given["metric"][0]
+def _classes(given: _Given, bounds: Limits) -> Iterator[Fault]:
+    name = given["class"][0] if "class" in given else bounds.pod_autoscaler_class
+    if "class" in given and name.endswith(".knative.dev") and name not in _METRICS:
+        yield invalid(*given["class"])
+    elif "metric" in given and (known := _METRICS.get(name)):
+        metric, path = given["metric"]
         # HPA takes custom metrics too
-        if metric not in known and (not name or name == _KPA or not metric):
-            yield invalid(metric, f"{at}.{AUTOSCALING}/metric")
-    if name == _KPA and "metric-aggregation-algorithm" in given:
+        if not metric or (name == _KPA and metric not in known):
+            yield invalid(metric, path)
+    if "class" in given and name == _KPA and "metric-aggregation-algorithm" in given:
         value, path = given["metric-aggregation-algorithm"]
-        if value not in ("linear", "weighted-exponential", "weightedExponential"):
+        if value not in ("", "linear", "weighted-exponential", "weightedExponential"):
             yield invalid(value, path)
 
 
 def _whole_seconds(value: str, name: str, path: str) -> Iterator[Fault]:
+    """What is said of a duration; nothing of one that is empty."""
+    if not value:
+        return
     try:
         length = duration.parse(value)
     except ValueError:
@@ -242,11 +255,15 @@ def _whole_seconds(value: str, name: str, path: str) -> Iterator[Fault]:
         yield Fault(f"{name}={value} must be positive", path)
 
 
-def _int(text: str) -> int | None:
-    return int(text) if len(text) < 20 and _INT.match(text) else None
+def _int(text: str, bits: int) -> int | None:
+    try:
+        return go.integer(text, bits)
+    except ValueError:
+        return None
 
 
 def _float(text: str) -> float | None:
-    if text.lower().lstrip("+-") in ("nan", "inf", "infinity"):
-        return math.nan if "nan" in text.lower() else math.inf * (-1 if text[0] == "-" else 1)
-    return float(text) if _FLOAT.match(text) and "_" not in text else None
+    try:
+        return go.number(text)
+    except ValueError:
+        return None

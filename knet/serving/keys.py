@@ -19,7 +19,6 @@ DISABLE_TLS = (
     f"{_NETWORKING}/disableAutoTLS",
 )
 HTTP_PROTOCOL = (f"{_NETWORKING}/http-protocol", f"{_NETWORKING}/httpOption")
-ROLLOUT_DURATION = (f"{_SERVING}/rollout-duration", f"{_SERVING}/rolloutDuration")
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 CERTIFICATE_TYPE = f"{_NETWORKING}/certificate-type"

@@ -15,6 +15,7 @@ from knet.model.kingress import CLUSTER_LOCAL, EXTERNAL, IngressTLS, KIngress
 from knet.model.network_certificate import Certificate, HTTP01Challenge
 from knet.model.network_domain import VISIBILITY_LABEL
 from knet.model.serving import ROUTE_LABEL, Route
+from knet.model.serving_annotations import ROLLOUT_DURATION
 from knet.serving import ingress, keys, orders, placeholders, rollout_json, traffic
 from knet.serving.domains import DomainError, Domains
 from knet.serving.ingress import HttpProtocolError
@@ -247,7 +248,7 @@ def visibility(route: Route, domains: Domains, services: Mapping[str, Service]) 
 
 def rollout_seconds(route: Route, settings: Settings) -> int:
     """How long a rollout lasts: by annotation in whole seconds, else the cluster's value."""
-    text = keys.first(route.metadata.annotations, keys.ROLLOUT_DURATION)
+    text = keys.first(route.metadata.annotations, ROLLOUT_DURATION)
     try:
         seconds = int(duration.parse(text) / SECOND) if text else 0
     except ValueError:

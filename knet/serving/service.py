@@ -12,6 +12,7 @@ from knet.model.serving import (
     RouteSpec,
     TrafficTarget,
 )
+from knet.model.serving_annotations import ROLLOUT_DURATION
 from knet.serving import keys
 
 _LATEST = (TrafficTarget(latest_revision=True, percent=100),)
@@ -37,7 +38,7 @@ def make_configuration(service: KService, before: ObjectMeta | None = None) -> C
     """
     labels = {SERVICE_LABEL: service.metadata.name, keys.SERVICE_UID_LABEL: service.metadata.uid}
     made = _meta(service, labels, before)
-    annotations = {k: v for k, v in made.annotations.items() if k not in keys.ROLLOUT_DURATION}
+    annotations = {k: v for k, v in made.annotations.items() if k not in ROLLOUT_DURATION}
     known = before.annotations.get(keys.ROUTES, "").split(",") if before else ()
     annotations[keys.ROUTES] = ",".join(sorted({service.metadata.name, *known} - {""}))
     return Configuration(
