@@ -21,14 +21,13 @@ from knet.model import (
     validation,
 )
 from knet.model.config_defaults import Defaults
-from knet.model.domainmapping import DomainMapping
 from knet.model.features import Features
 from knet.model.network import SYSTEM_NAMESPACE
 from knet.model.serving_annotations import limits
 from knet.model.serving_defaults import Context
 from knet.model.serving_faults import text
 from knet.model.serving_pods import pod_rules
-from knet.model.serving_updates import changes
+from knet.model.serving_updates import updated
 from knet.model.serving_validation import DEFAULTS, Rules, validate
 from knet.model.serving_warnings import warnings
 from knet.rollout.plan import BadPlan
@@ -153,14 +152,13 @@ def refusal(collection: str, new: Object, old: Object | None, rules: Rules = DEF
         item = parse(_without_status(new))
     except ValidationError as error:
         return _shape(error)
-    found = validate(item, rules)
-    if old is not None and not isinstance(item, DomainMapping):
-        try:
-            before = serving.parse(_without_status(old))
-        except ValidationError:
-            return text(found)  # what stands was never right: nothing can be held against it
-        found = [*found, *changes(item, before)]
-    return text(found)
+    if old is None:
+        return text(validate(item, rules))
+    try:
+        before = parse(_without_status(old))
+    except ValidationError:  # what stands was never right: nothing can be held against it
+        return text(validate(item, rules, update=True))
+    return text(updated(item, before, rules))
 
 
 def _kept(asked: Asked) -> str:

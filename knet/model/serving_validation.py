@@ -31,8 +31,9 @@ from knet.model.serving_annotations import (
     queue_proxy,
     route_annotations,
 )
-from knet.model.serving_faults import BOTH, NEITHER, Fault, disallowed, either, invalid, missing
+from knet.model.serving_faults import BOTH, NEITHER, Fault, bad_key, disallowed, either, invalid, missing
 from knet.model.serving_pods import PodRules, pod
+from knet.text import go
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,81 +48,89 @@ DEFAULTS = Rules()
 
 
 def validate(
-    item: KService | Route | Configuration | Revision | DomainMapping, rules: Rules = DEFAULTS
+    item: KService | Route | Configuration | Revision | DomainMapping,
+    rules: Rules = DEFAULTS,
+    *,
+    update: bool = False,
 ) -> list[Fault]:
-    """Everything that is wrong with an object, as it is after defaulting. `rules`: what ConfigMaps allow."""
+    """Everything that is wrong with an object, as it is after defaulting. `rules`: what ConfigMaps allow.
+
+    `update`: it stands already. What changed is `serving_updates`' to judge; a Revision's spec cannot change.
+    """
     if isinstance(item, DomainMapping):
         return list(_mapping(item))
     found = list(_metadata(item.metadata))
     if isinstance(item, Revision):
-        return [*found, *_revision(item, rules)]
+        return [*found, *_revision(item, rules, update=update)]
     found += misplaced(item.metadata.annotations, "metadata.annotations")
     if isinstance(item, Route):
-        found += _route_labels(item)
+        found += _owned_label(item.metadata, SERVICE_LABEL, "Service")
         found += route_annotations(item.metadata.annotations, "metadata.annotations")
         found += _traffic(item.spec.traffic, own_configuration=False)
         return found
-    found += _template(item.spec.template, item.metadata.name, rules)
-    if isinstance(item, KService):
+    found += _template(item.spec.template, item.metadata, rules)
+    if isinstance(item, Configuration):
+        found += _owned_label(item.metadata, SERVICE_LABEL, "Service")
+    else:
         found += route_annotations(item.metadata.annotations, "metadata.annotations")
         if item.spec.traffic:
             found += _traffic(item.spec.traffic, own_configuration=True)
     return found
 
 
-def _revision(item: Revision, rules: Rules) -> Iterator[Fault]:
+def _revision(item: Revision, rules: Rules, *, update: bool) -> Iterator[Fault]:
     meta = item.metadata
-    if meta.labels.get(CONFIGURATION_LABEL) and not _owned(meta):
-        yield missing(f"metadata.labels.{CONFIGURATION_LABEL}")
+    yield from _owned_label(meta, CONFIGURATION_LABEL, "Configuration")
     yield from autoscaling(meta.annotations, "metadata.annotations", rules.limits)
-    yield from queue_proxy(meta.annotations, "metadata.annotations")
-    yield from pod(item.spec, "spec", rules.pods)
+    if not update:
+        yield from pod(item.spec, "spec", rules.pods)
 
 
-def _owned(meta: ObjectMeta) -> bool:
-    """Whether a Configuration made it: the label may name no other."""
-    name = meta.labels.get(CONFIGURATION_LABEL)
-    return any(o.kind == "Configuration" and o.name == name for o in meta.owner_references)
+def _owned_label(meta: ObjectMeta, label: str, kind: str) -> Iterator[Fault]:
+    """The label may name no other object than one that owns this one."""
+    owners = {o.name for o in meta.owner_references if o.kind == kind}
+    if label in meta.labels and meta.labels[label] not in owners:
+        yield missing(f"metadata.labels.{label}")
 
 
 def _metadata(meta: ObjectMeta) -> Iterator[Fault]:
-    if meta.name:
-        if errors := serving_names.label_1035(meta.name):
-            yield Fault(f"not a DNS 1035 label: [{' '.join(errors)}]", "metadata.name")
-    elif meta.generate_name:
-        # the last character may be a dash: more follows it
-        stem = meta.generate_name[:-1] + "a" if meta.generate_name.endswith("-") else meta.generate_name
-        if errors := serving_names.label_1035(stem):
-            yield Fault(f"not a DNS 1035 label prefix: [{' '.join(errors)}]", "metadata.generateName")
-    else:
+    """The first of what is wrong with its names."""
+    if errors := _prefix(meta.generate_name):
+        yield Fault(f"not a DNS 1035 label prefix: [{' '.join(errors)}]", "metadata.generateName")
+    elif meta.name and (errors := serving_names.label_1035(meta.name)):
+        yield Fault(f"not a DNS 1035 label: [{' '.join(errors)}]", "metadata.name")
+    elif not meta.name and not meta.generate_name:
         yield Fault("name or generateName is required", "metadata.name")
 
 
-def _route_labels(route: Route) -> Iterator[Fault]:
-    labels = route.metadata.labels
-    owned = any(o.kind == "Service" for o in route.metadata.owner_references)
-    if SERVICE_LABEL in labels and not owned:
-        yield missing(f"metadata.labels.{SERVICE_LABEL}")
+def _prefix(name: str) -> list[str]:
+    """What is wrong with a generateName, if it is given. A dash may end it: more follows."""
+    if len(name) > 1 and name.endswith("-"):
+        name = name[:-2] + "a"  # Kubernetes does not look at the character before the dash either
+    return serving_names.label_1035(name) if name else []
 
 
-def _template(template: RevisionTemplate, parent: str, rules: Rules) -> Iterator[Fault]:
+def _template(template: RevisionTemplate, parent: ObjectMeta, rules: Rules) -> Iterator[Fault]:
     meta, at = template.metadata, "spec.template.metadata"
-    if meta.name:
-        if errors := serving_names.label_1035(meta.name):
-            yield invalid(f"not a DNS 1035 label: [{' '.join(errors)}]", f"{at}.name")
-        elif not meta.name.startswith(f"{parent}-"):
-            yield invalid(f'"{meta.name}" must have prefix "{parent}-"', f"{at}.name")
-    elif meta.generate_name:
-        stem = meta.generate_name[:-1] + "a" if meta.generate_name.endswith("-") else meta.generate_name
-        if errors := serving_names.label_1035(stem):
-            message = f"not a DNS 1035 label prefix: [{' '.join(errors)}]"
-            yield invalid(message, f"{at}.generateName")
-        elif not meta.generate_name.startswith(f"{parent}-"):
-            yield invalid(f'"{meta.generate_name}" must have prefix "{parent}-"', f"{at}.generateName")
+    yield from _revision_name(meta, parent, at)
     yield from autoscaling(meta.annotations, f"{at}.annotations", rules.limits)
     yield from own(meta.annotations, f"{at}.annotations")
     yield from queue_proxy(meta.annotations, f"{at}.annotations")
     yield from pod(template.spec, "spec.template.spec", rules.pods)
+
+
+def _revision_name(meta: ObjectMeta, parent: ObjectMeta, at: str) -> Iterator[Fault]:
+    """The first of what is wrong with the names that a template has for its revision."""
+    if errors := _prefix(meta.generate_name):
+        yield invalid(f"not a DNS 1035 label prefix: [{' '.join(errors)}]", f"{at}.generateName")
+    elif not meta.name:
+        return
+    elif errors := serving_names.label_1035(meta.name):
+        yield invalid(f"not a DNS 1035 label: [{' '.join(errors)}]", f"{at}.name")
+    elif parent.generate_name and not parent.name:
+        yield disallowed(f"{at}.name")
+    elif not meta.name.startswith(f"{parent.name}-"):
+        yield invalid(f'"{meta.name}" must have prefix "{parent.name}-"', f"{at}.name")
 
 
 def _traffic(targets: Sequence[TrafficTarget], *, own_configuration: bool) -> Iterator[Fault]:
@@ -137,7 +146,7 @@ def _traffic(targets: Sequence[TrafficTarget], *, own_configuration: bool) -> It
             yield invalid(f"not a DNS 1035 label: [{' '.join(errors)}]", f"spec.traffic.tag[{i}]")
         first = tags.setdefault(target.tag, i)
         if first != i:
-            message = f'Multiple definitions for "{target.tag}"'
+            message = f"Multiple definitions for {go.quote(target.tag)}"
             yield Fault(message, f"spec.traffic[{first}].tag")
             yield Fault(message, f"{at}.tag")
     if total != 100:
@@ -146,23 +155,19 @@ def _traffic(targets: Sequence[TrafficTarget], *, own_configuration: bool) -> It
 
 def _target(target: TrafficTarget, at: str, *, own_configuration: bool) -> Iterator[Fault]:
     revision, configuration = target.revision_name, target.configuration_name
-    if own_configuration:
-        if configuration:
-            yield disallowed(f"{at}.configurationName")
+    if own_configuration and configuration:
+        yield disallowed(f"{at}.configurationName")
     elif revision and configuration:
         yield from either(BOTH, f"{at}.configurationName", f"{at}.revisionName")
-    elif not revision and not configuration:
+    elif revision:
+        yield from _qualified(revision, f"{at}.revisionName")
+    elif configuration:
+        yield from _qualified(configuration, f"{at}.configurationName")
+    elif not own_configuration:
         yield from either(NEITHER, f"{at}.configurationName", f"{at}.revisionName")
-    for name, at_field in ((revision, "revisionName"), (configuration, "configurationName")):
-        if (
-            name
-            and (errors := serving_names.qualified(name))
-            and not (at_field[0] == "c" and own_configuration)
-        ):
-            yield Fault(f'invalid key name "{name}"', f"{at}.{at_field}", "\n".join(errors))
     if target.latest_revision is not None and target.latest_revision == bool(revision):
         said = "true" if target.latest_revision else "false"
-        message = f'may not set revisionName "{revision}" when latestRevision is {said}'
+        message = f"may not set revisionName {go.quote(revision)} when latestRevision is {said}"
         yield Fault(message, f"{at}.latestRevision")
     if target.percent is not None and not 0 <= target.percent <= 100:
         yield Fault(f"expected 0 <= {target.percent} <= 100", f"{at}.percent")
@@ -170,21 +175,26 @@ def _target(target: TrafficTarget, at: str, *, own_configuration: bool) -> Itera
         yield disallowed(f"{at}.url")
 
 
+def _qualified(name: str, at: str) -> Iterator[Fault]:
+    if errors := serving_names.qualified(name):
+        yield bad_key(name, at, ", ".join(errors))
+
+
 def _mapping(mapping: DomainMapping) -> Iterator[Fault]:
     meta, ref = mapping.metadata, mapping.spec.ref
     if meta.generate_name:
         yield disallowed("metadata.generateName")
+    named = f"invalid name {go.quote(meta.name)}"
     if problem := serving_names.domain(meta.name, "name"):
-        yield Fault(f'invalid name "{meta.name}": {problem}', "metadata.name")
-    elif meta.name.endswith(f".{CLUSTER_DOMAIN}"):
+        yield Fault(f"{named}: {problem}", "metadata.name")
+    if meta.name.endswith(f".{CLUSTER_DOMAIN}"):
         message = f'must not be a subdomain of cluster local domain "{CLUSTER_DOMAIN}"'
-        yield Fault(f'invalid name "{meta.name}": {message}', "metadata.name")
-    for name in ("kind", "name"):
-        if not getattr(ref, name):
+        yield Fault(f"{named}: {message}", "metadata.name")
+    for name in ("kind", "name", "apiVersion"):
+        if not (ref.api_version if name == "apiVersion" else getattr(ref, name)):
             yield missing(f"spec.ref.{name}")
-    if not ref.api_version and not ref.group:
-        yield missing("spec.ref.apiVersion")
-    if ref.namespace and ref.namespace != meta.namespace:
+    if ref.group:
+        yield disallowed("spec.ref.group")
+    if ref.namespace and meta.namespace not in ("", ref.namespace):
         details = f'parent namespace: "{meta.namespace}" does not match ref: "{ref.namespace}"'
         yield Fault("mismatched namespaces", "spec.ref.namespace", details)
-    yield from misplaced(meta.annotations, "metadata.annotations")

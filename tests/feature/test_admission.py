@@ -78,8 +78,9 @@ async def test_revisions_do_not_change(client):
         client.patch(REVISIONS, "a-00001", {"spec": {"containers": [{"image": "img-b"}]}}, "default")
     )
     assert said.startswith(
-        "Immutable fields changed (-old +new): spec\n{v1.RevisionSpec}.PodSpec.Containers[0].Image"
+        "Immutable fields changed (-old +new): spec\n{v1.RevisionSpec}.PodSpec.Containers[0]"
     )
+    assert '.Image:\n\t-: "img-a"\n\t+: "img-b"\n' in said
     await client.patch(REVISIONS, "a-00001", {"metadata": {"labels": {"a": "b"}}}, "default")
 
 

@@ -12,7 +12,7 @@ from knet.model import domainmapping, features, serving
 from knet.model.serving_annotations import limits
 from knet.model.serving_faults import text
 from knet.model.serving_pods import pod_rules
-from knet.model.serving_updates import changes
+from knet.model.serving_updates import updated
 from knet.model.serving_validation import Rules, validate
 from support import golden_output, needs_golden
 
@@ -35,8 +35,9 @@ def ours(case, reference):
     )
     parse = domainmapping.parse if case["kind"] == "DomainMapping" else serving.parse
     item = parse(reference.get("defaulted") or case["object"])
-    before = changes(item, parse(case["old"])) if case.get("old") else []
-    return text([*validate(item, rules), *before])
+    if case.get("op") == "update" and case.get("old"):
+        return text(updated(item, parse(case["old"]), rules))
+    return text(validate(item, rules))
 
 
 @needs_golden
