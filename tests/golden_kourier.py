@@ -6,7 +6,10 @@ from typing import Any
 
 from knet.backends.api import Rendered
 from knet.backends.kourier import backend
+from knet.model.core import Service
 from knet.routing.build import build
+from knet.routing.table import Key
+from knet.routing.world import World
 from support import GOLDEN, golden_env, golden_input, golden_names, golden_output, world
 
 FOLDERS = {
@@ -23,6 +26,21 @@ CASES = [
         for case in golden_names(f"kingress/variants/kourier/{variant}", "*.json")
     ),
 ]
+
+
+def services(case: str, variant: str) -> dict[Key, Service]:
+    """The Services of a case."""
+    return _world(case, variant).services
+
+
+def contested(case: str, variant: str) -> set[str]:
+    """The hosts that several KIngresses of a case claim: knet's younger one keeps its others (docs/deviations.md)."""
+    return {host for _, host in build(_world(case, variant), backend.ingress_class).contested}
+
+
+def _world(case: str, variant: str) -> World:
+    inputs, _ = FOLDERS.get(variant, ("kingress/inputs", ""))
+    return world(golden_input(case, "kourier", inputs))
 
 
 def load(case: str, variant: str) -> tuple[Rendered, dict[str, Any], dict[str, Any]]:

@@ -88,6 +88,8 @@ def _take(route: dict[str, Any]) -> Verdict:
         return Verdict("direct response")
     action, shares = route["route"], route["route"]["weightedClusters"]["clusters"]
     total = sum(c.get("weight", 0) for c in shares)
+    if not total:
+        return Verdict("no weight")
     sent = []
     for share in shares:
         edits = _edits(share) | _edits(route)  # the less specific one comes later, and overwrites
