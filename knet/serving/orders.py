@@ -14,6 +14,8 @@ from knet.serving.domains import Domains, Visibility, is_local
 from knet.serving.route_status import NOT_ENABLED, NOT_ENABLED_LOCAL, RouteStatus
 from knet.serving.traffic import Traffic
 
+_ISSUER = keys.CERTIFICATE_CLASS[0]
+
 
 @dataclass(slots=True)
 class Ordered:
@@ -133,7 +135,11 @@ class _Orders:
             made = before
         else:
             self.out.events.append(f"Normal Updated Updated Spec for Certificate {namespace}/{name}")
-            meta = before.metadata.model_copy(update={"annotations": wanted.metadata.annotations})
+            # the other annotations stay as they were ordered
+            issuer = {_ISSUER: wanted.metadata.annotations.get(_ISSUER, "")}
+            meta = before.metadata.model_copy(
+                update={"annotations": {**before.metadata.annotations, **issuer}}
+            )
             made = before.model_copy(update={"spec": wanted.spec, "metadata": meta})
         self.out.certificates[name] = made
         return made
@@ -151,5 +157,4 @@ class _Orders:
 
 
 def _same_issuer(before: Certificate, wanted: Certificate) -> bool:
-    key = keys.CERTIFICATE_CLASS[0]
-    return before.metadata.annotations.get(key) == wanted.metadata.annotations.get(key)
+    return before.metadata.annotations.get(_ISSUER) == wanted.metadata.annotations.get(_ISSUER)

@@ -57,6 +57,15 @@ def test_a_tag_that_goes_takes_its_certificate_and_service_along():
     assert event.startswith("Normal Deleted Deleted orphaned Knative Certificate default/route-route-uid-")
 
 
+def test_a_certificate_of_another_issuer_keeps_its_other_annotations():
+    case = replay(configmaps={**CASE["configmaps"], "config-network": {"external-domain-tls": "enabled"}})
+    before = case.reconcile()["certificates"][0]["metadata"]["annotations"]
+    notes = {"networking.knative.dev/certificate.class": "mine", "team": "a"}
+    case.set_route({**CASE["route"], "metadata": {**CASE["route"]["metadata"], "annotations": notes}})
+    after = case.reconcile()["certificates"][0]["metadata"]["annotations"]
+    assert after == {**before, "networking.knative.dev/certificate.class": "mine"}
+
+
 def test_a_certificate_of_somebody_else_stops_the_route():
     case = replay(configmaps={**CASE["configmaps"], "config-network": {"external-domain-tls": "enabled"}})
     case.reconcile()
