@@ -39,8 +39,8 @@ class Replay:
         self.generation = 0
         self.status: dict[str, Any] = {}
         self.set_route(case["route"])
-        self.configurations = {c["name"]: _configuration(c) for c in case["configurations"]}
-        self.revisions = {r["name"]: _revision(r) for r in case["revisions"]}
+        self.configurations = {c["name"]: _configuration(c) for c in case.get("configurations") or ()}
+        self.revisions = {r["name"]: _revision(r) for r in case.get("revisions") or ()}
         self.world = RouteWorld(
             self.settings,
             Known(self.configurations, self.revisions),
@@ -50,7 +50,7 @@ class Replay:
 
     def steps(self):
         for step in self.case["steps"]:
-            if "auto" in step:
+            if step.get("auto"):
                 yield from self.auto(step)
             else:
                 self.before(step)
@@ -68,14 +68,16 @@ class Replay:
             yield self.reconcile()
 
     def before(self, step):
-        self.now += step.get("dt_ms", 0) * 1_000_000
-        if "route" in step:
+        self.now += (step.get("dt_ms") or 0) * 1_000_000
+        if step.get("route"):
             self.set_route(step["route"])
         for item in step.get("configurations") or ():
             self.configurations[item["name"]] = _configuration(item)
-        if "certs" in step:
+        for item in step.get("revisions") or ():
+            self.revisions[item["name"]] = _revision(item)
+        if step.get("certs"):
             self.certificates(step["certs"])
-        if "ingress_ready" in step:
+        if step.get("ingress_ready") is not None:
             self.ready(step)
 
     def set_route(self, data):
@@ -154,7 +156,7 @@ class Replay:
         return out
 
     def _service(self, data):
-        labels = {**data["labels"], ROUTE_LABEL: self.route.metadata.name}
+        labels = {**(data.get("labels") or {}), ROUTE_LABEL: self.route.metadata.name}
         meta = ObjectMeta(
             name=data["name"],
             namespace=self.route.metadata.namespace,
@@ -176,12 +178,12 @@ def _owner(route):
 
 
 def _configuration(data):
-    return ConfigurationState(data.get("latest_ready", ""), bool(data.get("failed")))
+    return ConfigurationState(data.get("latest_ready") or "", bool(data.get("failed")))
 
 
 def _revision(data):
     ready = False if data.get("failed") else None if data.get("not_ready") else True
-    return RevisionState(data.get("config", ""), data.get("service", ""), bool(data.get("h2c")), ready)
+    return RevisionState(data.get("config") or "", data.get("service") or "", bool(data.get("h2c")), ready)
 
 
 def _status(status):

