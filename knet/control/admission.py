@@ -116,7 +116,7 @@ def review(asked: Asked, policy: Policy = POLICY) -> Verdict:
     said = refusal(asked.collection, item, asked.old, policy.rules)
     told: tuple[str, ...] = ()
     if asked.collection in SERVING and not said:
-        lines = text(warnings(item, update=asked.old is not None))
+        lines = text(warnings(item, policy.features, update=asked.old is not None))
         told = tuple(lines.split("\n")) if lines else ()
     return Verdict(item, said, told)
 

@@ -5,12 +5,14 @@ Nothing that is said is changed, and nothing is mutated: parts that stay as they
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from knet.model.config_defaults import RESOURCES, Defaults
 from knet.model.features import SECURE_POD_DEFAULTS, Features
+from knet.model.names import child_name
 
 CREATOR = "serving.knative.dev/creator"
 LAST_MODIFIER = "serving.knative.dev/lastModifier"
@@ -73,77 +75,79 @@ def revision_spec(spec: Plain, meta: Mapping[str, Any], context: Context) -> Pla
             made[name] = seconds
     if made.get("containerConcurrency") is None:
         made["containerConcurrency"] = defaults.container_concurrency
-    if containers := made.get("containers"):
-        made["containers"] = _containers(containers, spec, meta, context)
+    containers, init = made.get("containers") or (), made.get("initContainers") or ()
+    taken = {c.get("name", "") for c in (*containers, *init)}
+    if containers:
+        containers = named(containers, defaults.container_name(meta), taken)
+        made["containers"] = _containers(containers, spec, context)
         if context.old is None and made.get("enableServiceLinks") is None:
             made["enableServiceLinks"] = defaults.enable_service_links
             if made["enableServiceLinks"] is None:
                 del made["enableServiceLinks"]
-    if init := made.get("initContainers"):
-        init = named(init, defaults.init_container_name(meta))
+    if init:
+        init = named(init, defaults.init_container_name(meta), taken)
         made["initContainers"] = [_secured(c, spec, context.features) for c in init]
     return made
 
 
-def named(containers: Sequence[Plain], name: str) -> list[Plain]:
-    """Containers with names: one is called by the name, several by the name and a number that is free."""
-    if len(containers) == 1:
-        return [c if c.get("name") else {**c, "name": name} for c in containers]
-    taken = {c["name"] for c in containers if c.get("name")}
-    made = []
+def named(containers: Sequence[Plain], name: str, taken: Collection[str]) -> list[Plain]:
+    """Containers with names: one is called by the name, several by the name and a number that is free.
+
+    `taken` are the names that people have given, also to containers that start before these.
+    """
+    numbers, made = itertools.count(), []
     for container in containers:
         if not container.get("name"):
-            container = {**container, "name": _free(name, taken)}
-            taken.add(container["name"])
+            own = name
+            if len(containers) > 1 or name in taken:
+                own = next(n for i in numbers if (n := child_name(name, f"-{i}")) not in taken)
+            container = {**container, "name": own}
         made.append(container)
     return made
 
 
-def probed(container: Plain, *, own: bool = True) -> Plain:
+def probed(container: Plain, *, own: bool) -> Plain:
     """A container whose probes say what they leave out. `own`: it is asked whether it is ready, if only by TCP."""
     made = dict(container)
-    if own or made.get("readinessProbe"):
-        probe = dict(made.get("readinessProbe") or {})
-        if not any(kind in probe for kind in _HANDLERS):
-            probe["tcpSocket"] = {}
-        if not probe.get("successThreshold"):
-            probe["successThreshold"] = 1
+    probe = dict(made.get("readinessProbe") or {})
+    if own and not any(probe.get(kind) is not None for kind in _HANDLERS):
+        probe["tcpSocket"] = {}
+    if own or made.get("readinessProbe") is not None:
         made["readinessProbe"] = _timed(probe)
-    if made.get("livenessProbe"):
-        made["livenessProbe"] = _timed(made["livenessProbe"])
+    for name in ("readinessProbe", "livenessProbe", "startupProbe"):
+        if made.get(name):
+            made[name] = _said_in_full(made[name])
     return made
 
 
 def _timed(probe: Plain) -> Plain:
     """Thresholds only where a period is named: else the probe is the queue-proxy's, and quick."""
     made = dict(probe)
+    if not made.get("successThreshold"):
+        made["successThreshold"] = 1
     if made.get("periodSeconds"):
         for name, value in (("failureThreshold", 3), ("timeoutSeconds", 1)):
             if not made.get(name):
                 made[name] = value
-    for kind, always in _SAID.items():
-        if made.get(kind) is not None:
-            made[kind] = {**always, **made[kind]}
     return made
 
 
-def _containers(
-    containers: Sequence[Plain], spec: Plain, meta: Mapping[str, Any], context: Context
-) -> list[Plain]:
+def _said_in_full(probe: Plain) -> Plain:
+    found = {kind: {**always, **probe[kind]} for kind, always in _SAID.items() if probe.get(kind) is not None}
+    return {**probe, **found}
+
+
+def _containers(containers: Sequence[Plain], spec: Plain, context: Context) -> list[Plain]:
     alone = len(containers) == 1
-    several = context.features.flag("multi-container-probing") == "enabled"
     writable = {
         volume.get("name")
         for volume in spec.get("volumes") or ()
         if any(volume.get(kind) is not None for kind in _WRITABLE)
     }
     made = []
-    for container in named(containers, context.defaults.container_name(meta)):
+    for container in containers:
         container = {**container, "resources": _resources(container.get("resources"), context.defaults)}
-        if alone or container.get("ports"):
-            container = probed(container)
-        elif several:
-            container = probed(container, own=False)
+        container = probed(container, own=alone or bool(container.get("ports")))
         if container.get("volumeMounts"):
             container["volumeMounts"] = [
                 m if m.get("name") in writable else {**m, "readOnly": True} for m in container["volumeMounts"]
@@ -226,10 +230,3 @@ def _said(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_said(v) for v in value]
     return value
-
-
-def _free(name: str, taken: Collection[str]) -> str:
-    number = 0
-    while f"{name}-{number}" in taken:
-        number += 1
-    return f"{name}-{number}"

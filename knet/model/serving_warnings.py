@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from knet.model.features import SECURE_POD_DEFAULTS, Features
 from knet.model.serving_annotations import RESOURCE_PERCENTAGE
-from knet.model.serving_faults import Fault
+from knet.model.serving_faults import Fault, invalid
 
 _INSECURE = "Kubernetes default value is insecure, Knative may default this to secure in a future release"
 _PERCENTAGE = (
@@ -17,25 +18,26 @@ _PERCENTAGE = (
 Plain = Mapping[str, Any]
 
 
-def warnings(item: Plain, *, update: bool = False) -> list[Fault]:
+def warnings(item: Plain, features: Features = Features(), *, update: bool = False) -> list[Fault]:  # noqa: B008
     """What may be said of an object of serving.knative.dev, as it is after defaulting.
 
-    A Revision that is updated is not warned of again: its spec is what it was.
+    A Revision that is updated is not warned of again: its spec is what it was. `features` may make pods secure.
     """
     spec = item.get("spec") or {}
+    found: list[Fault] = []
     match item.get("kind"):
         case "Service" | "Configuration":
             template = spec.get("template") or {}
             annotations = (template.get("metadata") or {}).get("annotations") or {}
+            if any(key in annotations for key in RESOURCE_PERCENTAGE):
+                found.append(Fault(_PERCENTAGE, ""))
             pod, at = template.get("spec") or {}, "spec.template.spec"
         case "Revision" if not update:
-            annotations = (item.get("metadata") or {}).get("annotations") or {}
             pod, at = spec, "spec"
         case _:
             return []
-    found = list(_pod(pod, at))
-    if any(key in annotations for key in RESOURCE_PERCENTAGE):
-        found.append(Fault(_PERCENTAGE, ""))
+    if features.flag(SECURE_POD_DEFAULTS) == "disabled":
+        found += _pod(pod, at)
     return found
 
 
@@ -43,8 +45,12 @@ def _pod(spec: Plain, at: str) -> Iterator[Fault]:
     pod = spec.get("securityContext") or {}
     for field in ("containers", "initContainers"):
         for i, container in enumerate(spec.get(field) or ()):
-            for name in _unsaid(container.get("securityContext") or {}, pod):
-                yield Fault(_INSECURE, f"{at}.{field}[{i}].securityContext.{name}")
+            own, where = container.get("securityContext") or {}, f"{at}.{field}[{i}].securityContext"
+            for name in _unsaid(own, pod):
+                yield Fault(_INSECURE, f"{where}.{name}")
+            dropped = (own.get("capabilities") or {}).get("drop")
+            if dropped and dropped[0] == "all":
+                yield invalid("all", f"{where}.capabilities.drop", "Must be spelled as 'ALL'")
 
 
 def _unsaid(own: Plain, pod: Plain) -> Iterator[str]:
@@ -57,10 +63,8 @@ def _unsaid(own: Plain, pod: Plain) -> Iterator[str]:
         yield "capabilities.drop"
     if own.get("runAsNonRoot") is None and pod.get("runAsNonRoot") is None:
         yield "runAsNonRoot"
-    if not _type(own) and not _type(pod):
+    profiles = [p for c in (own, pod) if (p := c.get("seccompProfile")) is not None]
+    if not profiles:
         yield "seccompProfile"
-
-
-def _type(context: Plain) -> str:
-    found: str = (context.get("seccompProfile") or {}).get("type") or ""
-    return found
+    elif not any(profile.get("type") for profile in profiles):
+        yield "seccompProfile.type"

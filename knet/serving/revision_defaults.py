@@ -16,11 +16,12 @@ def settled(revision: Revision, settings: Settings) -> Revision:
     """The revision with names for its containers, a readiness probe, and a timeout."""
     spec, defaults = revision.spec, settings.defaults
     meta = revision.metadata.model_dump(mode="json", by_alias=True)
-    containers = named(spec.containers, defaults.container_name(meta))
-    init = named(spec.init_containers, defaults.init_container_name(meta))
+    taken = {c.get("name", "") for c in (*spec.containers, *spec.init_containers)}
+    containers = named(spec.containers, defaults.container_name(meta), taken)
+    init = named(spec.init_containers, defaults.init_container_name(meta), taken)
     alone = len(containers) == 1
     changes: dict[str, Any] = {
-        "containers": tuple(probed(c) if alone or c.get("ports") else c for c in containers),
+        "containers": tuple(probed(c, own=alone or bool(c.get("ports"))) for c in containers),
         "init_containers": tuple(init),
     }
     if not spec.timeout_seconds:
