@@ -328,7 +328,11 @@ async def test_nobody_without_the_token(api):
     async with api.client() as client:
         trusted = client.connection.ssl
     async with aiohttp.ClientSession() as session:
-        for headers in ({}, {"authorization": "Bearer wrong"}):
+        for scheme in ("Bearer", "bearer"):  # as Kubernetes' own Python client writes it in a pod
+            headers = {"authorization": f"{scheme} {api.token}"}
+            async with session.get(f"{api.url}/api/v1/pods", headers=headers, ssl=trusted) as answer:
+                assert answer.status == 200
+        for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": api.token}):
             async with session.get(f"{api.url}/api/v1/pods", headers=headers, ssl=trusted) as answer:
                 assert (answer.status, (await answer.json())["reason"]) == (401, "Unauthorized")
         async with session.get(f"{api.url}/healthz", ssl=trusted) as answer:

@@ -61,6 +61,7 @@ def create_app(handler: Handler, kinds: Kinds, documents: Documents, token: str)
 
 
 def _authenticate(request: Request, token: str) -> None:
-    given = request.headers.get("authorization", "").removeprefix("Bearer ")
-    if not hmac.compare_digest(given.encode(), token.encode()):
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    # clients in pods write the scheme in lower case, which is the same (RFC 9110, 11.1)
+    if scheme.lower() != "bearer" or not hmac.compare_digest(given.encode(), token.encode()):
         raise Refused(401, "Unauthorized", "Unauthorized")
