@@ -1,22 +1,19 @@
 """From an earlier version to this one, on the same objects and the same Envoy, under traffic and in the middle of a
 canary: definitions first, then the controller, as `knet install` does it. No request is lost.
 
-The earlier version is the newest tag, or KNET_UPGRADE_FROM, or a commit of the day before.
+The earlier version is that of `versions.earlier`. All of an installation is upgraded in test_upgrade_install.py.
 """
 
 from __future__ import annotations
 
 import asyncio
-import io
 import json
-import os
 import subprocess
 import sys
-import tarfile
-from pathlib import Path
 
 import pytest
 
+import versions
 from bench.steady import Load, exactly, steady
 from knet.control.definitions import definitions
 from knet.kube import resources
@@ -24,33 +21,14 @@ from parts import PATIENCE_S, parts, service
 from serving_live import Watching, ready
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parents[2]
 NAME, HOST = "hello", "hello.default.localhost"
-EARLIER = "7665c22"
-"""While there is no tag."""
-
-
-def git(*arguments):
-    return subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, check=True).stdout
-
-
-def earlier():
-    """(name, commit) of the version to come from. Skips where it is not to be had."""
-    try:
-        tags = git("tag", "--sort=-creatordate", "--no-contains", "HEAD").decode().split()
-        wanted = os.environ.get("KNET_UPGRADE_FROM") or (tags[0] if tags else EARLIER)
-        return wanted, git("rev-parse", "--verify", f"{wanted}^{{commit}}").decode().strip()
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"no earlier version here: {getattr(error, 'stderr', error)!r}")
 
 
 @pytest.fixture
 def old(tmp_path):
     """The tree of the earlier version."""
-    name, commit = earlier()
-    folder = tmp_path / "earlier"
-    with tarfile.open(fileobj=io.BytesIO(git("archive", commit))) as archive:
-        archive.extractall(folder, filter="data")
+    name, commit = versions.earlier()
+    folder = versions.unpacked(commit, tmp_path / "earlier")
     code = "import knet, sys; sys.stdout.write(knet.__file__)"
     found = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, check=True).stdout
     assert found.decode() == str(folder / "knet" / "__init__.py"), name
