@@ -6,9 +6,10 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
+_TAG = re.compile(r"[A-Za-z0-9_.-]{0,128}\Z")
+"""Knative asks no more of a tag, and takes an empty one for none."""
 _REPOSITORY = re.compile(r"[a-z0-9_\-./]{2,255}\Z")
-_REGISTRY = re.compile(r"[A-Za-z0-9.\-_:\[\]]+\Z")
+_REGISTRY = re.compile(r"(?:[A-Za-z0-9.\-_~]*|\[[0-9A-Fa-f:.]+\])(?::\d*)?\Z")
 _PORT = re.compile(r":\d+\Z")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 
@@ -64,7 +65,8 @@ def parse(text: str) -> Reference | None:
     name, _, digest = text.partition("@")
     head, colon, tag = name.rpartition(":")
     if not colon or "/" in tag:
-        head, tag = name, "latest"
+        head, tag = name, ""
+    tag = tag or "latest"
     first, slash, rest = head.partition("/")
     if slash and ("." in first or ":" in first or first == "localhost"):
         registry, repository = first, rest

@@ -35,6 +35,14 @@ def text(faults: Iterable[Fault]) -> str:
     )
 
 
+def under(at: str, faults: Iterable[Fault]) -> list[Fault]:
+    """Faults of a part, as those of the whole that has the part `at`. Those of no field stay so."""
+    return [
+        Fault(f.message, f"{at}{'' if f.path.startswith('[') else '.'}{f.path}" if f.path else "", f.details)
+        for f in faults
+    ]
+
+
 def missing(path: str) -> Fault:
     return Fault(MISSING, path)
 

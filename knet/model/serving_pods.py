@@ -1,7 +1,6 @@
-"""What Knative's webhook says of a revision's pod spec: fields it lets nobody set, ports, names, bounds.
+"""What Knative's webhook says of a revision's pod spec: fields it lets nobody set, bounds, how containers go together.
 
-Probes, volumes and image names have modules of their own. Quantities of resources are the API server's to
-check (golden/validation; facts/serving.md 50).
+What it says of one container is in `serving_containers` (golden/validation; facts/serving.md 50).
 """
 
 from __future__ import annotations
@@ -10,15 +9,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from knet.model import serving_names
+from knet.model import config_defaults, serving_names
+from knet.model.config_defaults import Defaults
 from knet.model.features import SECURE_POD_DEFAULTS, Features
-from knet.model.images import is_reference
 from knet.model.serving import RevisionSpec
-from knet.model.serving_faults import NEITHER, Fault, disallowed, either, invalid, missing, out_of_bounds
-from knet.model.serving_probes import probes
-from knet.model.serving_volumes import mounts, volumes
+from knet.model.serving_containers import ids, initial, items, serving, sidecar
+from knet.model.serving_faults import Fault, disallowed, invalid, missing, out_of_bounds, under
+from knet.model.serving_volumes import volumes
+from knet.text import go
 
-_DISABLED = "disabled"
+_DISABLED, _ENABLED = "disabled", "enabled"
+_INIT = "kubernetes.podspec-init-containers"
+_SECURITY = "kubernetes.podspec-securitycontext"
 _GATED = {
     name: f"kubernetes.podspec-{name.lower()}"
     for name in (
@@ -38,34 +40,29 @@ _GATED = {
         "schedulerName",
         "securityContext",
     )
-} | {"initContainers": "kubernetes.podspec-init-containers"}
+} | {"initContainers": _INIT}
 _FREE = {
     "containers",
     "volumes",
     "serviceAccountName",
     "imagePullSecrets",
-    "automountServiceAccountToken",
     "enableServiceLinks",
     "containerConcurrency",
     "timeoutSeconds",
     "responseStartTimeoutSeconds",
     "idleTimeoutSeconds",
 }
-_CONTAINER_CLOSED = (
-    "lifecycle",
-    "stdin",
-    "stdinOnce",
-    "tty",
-    "volumeDevices",
-    "restartPolicy",
-    "restartPolicyRules",
-    "resizePolicy",
+_SECURITY_OPEN = (
+    "runAsUser",
+    "runAsGroup",
+    "runAsNonRoot",
+    "fsGroup",
+    "supplementalGroups",
+    "seccompProfile",
 )
-_SECURITY_CLOSED = ("privileged", "seLinuxOptions", "procMount", "windowsOptions", "appArmorProfile")
-_RESERVED_PORTS = {8008, 8012, 8013, 8022, 9090, 9091}
-_RESERVED_ENV = ("PORT", "K_SERVICE", "K_CONFIGURATION", "K_REVISION")
-_RESERVED_NAMES = ("queue-proxy",)
-_MAX_ID = 2**31 - 1
+_BOUNDED_PROFILES = ({"type": "RuntimeDefault"}, {"type": "Unconfined"})
+
+Plain = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,156 +75,128 @@ class PodRules:
     zero_concurrency: bool = True
 
 
-def pod_rules(features: Features, defaults: Mapping[str, str]) -> PodRules:
-    """From config-features and config-defaults' data. A value that is none counts as its default."""
-
-    def number(key: str, default: int) -> int:
-        text = defaults.get(key, "")
-        return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else default
-
+def pod_rules(features: Features, data: Mapping[str, str]) -> PodRules:
+    """From config-features and config-defaults' data. Data that Knative would not take count as none."""
+    try:
+        said = config_defaults.parse(data)
+    except ValueError:
+        said = Defaults()
     return PodRules(
         features,
-        number("max-revision-timeout-seconds", 600),
-        number("container-concurrency-max-limit", 1000),
-        defaults.get("allow-container-concurrency-zero", "true").lower() == "true",
+        said.max_revision_timeout,
+        said.container_concurrency_max_limit,
+        said.allow_container_concurrency_zero,
     )
 
 
-def pod(spec: RevisionSpec, at: str, rules: PodRules) -> Iterator[Fault]:
+def pod(spec: RevisionSpec, at: str, rules: PodRules) -> list[Fault]:
     """What is wrong with a revision's spec at `at`."""
-    yield from _closed(spec, at, rules.features)
-    yield from _bounds(spec, at, rules)
-    if spec.service_account_name and (errors := serving_names.subdomain(spec.service_account_name)):
-        yield invalid(spec.service_account_name, f"{at}.serviceAccountName", "\n".join(errors))
+    return under(at, _pod(spec, rules))
+
+
+def _pod(spec: RevisionSpec, rules: PodRules) -> Iterator[Fault]:
+    features = rules.features
+    yield from _closed(spec, features)
+    yield from _bounds(spec, rules)
+    yield from under("securityContext", _security(spec.security_context, features))
+    account = spec.service_account_name
+    yield from (
+        invalid(account, "serviceAccountName", e) for e in serving_names.subdomain(account) if account
+    )
+    every = (*spec.init_containers, *spec.containers)
+    mounted = {m.get("name", "") for c in every for m in items(c, "volumeMounts")}
+    yield from volumes(spec.volumes, mounted, features)
+    yield from _init_containers(spec, features)
     if not spec.containers:
-        yield missing(f"{at}.containers")
-        return
-    yield from _ports_overall(spec.containers, at)
-    yield from volumes(spec.volumes, at, rules.features)
-    yield from mounts((*spec.init_containers, *spec.containers), spec.volumes, at, rules.features)
-    for i, container in enumerate(spec.init_containers):  # told as if they were containers, as upstream does
-        yield from _container(container, f"{at}.containers[{i}]", rules.features, serving=False)
-    names: set[Any] = {c.get("name") for c in spec.init_containers} - {None, ""}
-    alone = len(spec.containers) == 1
-    for i, container in enumerate(spec.containers):
-        path = f"{at}.containers[{i}]"
-        name = container.get("name")
-        if name in names:
-            yield Fault(f'duplicate container name "{name}"', f"{path}.name")
-        if name:
-            names.add(name)
-        serving = alone or bool(container.get("ports"))
-        yield from _container(container, path, rules.features, serving=serving)
+        yield missing("containers")
+    yield from _ports(spec.containers)
+    yield from _containers(spec, features)
 
 
-def _closed(spec: RevisionSpec, at: str, features: Features) -> Iterator[Fault]:
+def _closed(spec: RevisionSpec, features: Features) -> Iterator[Fault]:
     for name in spec.model_dump(by_alias=True, exclude_defaults=True):
         if name in _FREE or (name in _GATED and features.flag(_GATED[name]) != _DISABLED):
             continue
         if name == "securityContext" and features.flag(SECURE_POD_DEFAULTS) != _DISABLED:
             continue
-        yield disallowed(f"{at}.{name}")
-        if name == "initContainers":
-            found = len(spec.init_containers)
-            yield Fault(f"pod spec support for init-containers is off, but found {found} init containers", "")
+        # a pod may do without the token of its account
+        if name != "automountServiceAccountToken" or spec.automount_service_account_token:
+            yield disallowed(name)
 
 
-def _bounds(spec: RevisionSpec, at: str, rules: PodRules) -> Iterator[Fault]:
+def _security(context: Plain, features: Features) -> Iterator[Fault]:
+    """The pod's own security."""
+    free: tuple[str, ...] = ()
+    if features.flag(_SECURITY) != _DISABLED:
+        free = _SECURITY_OPEN
+    elif features.flag(SECURE_POD_DEFAULTS) != _DISABLED:
+        free = ("seccompProfile",) if context.get("seccompProfile") in _BOUNDED_PROFILES else ()
+    yield from (disallowed(name) for name in context if name not in free and context[name] is not None)
+    yield from ids(context, "runAsUser", "runAsGroup", "fsGroup")
+    groups = context.get("supplementalGroups")
+    for i, group in enumerate(groups if isinstance(groups, list) else ()):
+        yield from ids({f"supplementalGroups[{i}]": group}, f"supplementalGroups[{i}]")
+
+
+def _bounds(spec: RevisionSpec, rules: PodRules) -> Iterator[Fault]:
     timeout, limit = spec.timeout_seconds, spec.container_concurrency
-    if timeout is not None and not 0 <= timeout <= rules.max_timeout:
-        yield out_of_bounds(timeout, 0, rules.max_timeout, f"{at}.timeoutSeconds")
+    if timeout is not None and timeout != 0 and not 0 <= timeout <= rules.max_timeout:
+        yield out_of_bounds(timeout, 0, rules.max_timeout, "timeoutSeconds")
     low = 0 if rules.zero_concurrency else 1
     if limit is not None and not low <= limit <= rules.max_concurrency:
-        yield out_of_bounds(limit, low, rules.max_concurrency, f"{at}.containerConcurrency")
+        yield out_of_bounds(limit, low, rules.max_concurrency, "containerConcurrency")
 
 
-def _ports_overall(containers: Sequence[Mapping[str, Any]], at: str) -> Iterator[Fault]:
-    count = sum(len(_items(c, "ports")) for c in containers)
+def _ports(containers: Sequence[Plain]) -> Iterator[Fault]:
+    count = sum(len(items(c, "ports")) for c in containers)
     if count > 1:
         details = "Only a single port is allowed across all containers"
-        yield Fault("more than one container port is set", f"{at}.containers[*].ports", details)
+        yield Fault("more than one container port is set", "containers[*].ports", details)
     elif count == 0 and len(containers) > 1:
-        yield missing(f"{at}.containers[*].ports")
+        yield missing("containers[*].ports")
 
 
-def _container(
-    container: Mapping[str, Any], at: str, features: Features, *, serving: bool
-) -> Iterator[Fault]:
-    image = container.get("image")
-    if not image:
-        yield missing(f"{at}.image")
-    elif not is_reference(str(image)):
-        details = f'image: "{image}", error: could not parse reference: {image}'
-        yield Fault("Failed to parse image reference", f"{at}.image", details)
-    beside = features.flag("multi-container-probing") != _DISABLED
-    yield from probes(container, at, serving=serving, sidecar_probes=beside)
-    if container.get("name") in _RESERVED_NAMES:
-        yield Fault(f'"{container["name"]}" is a reserved container name', f"{at}.name")
-    for name in _CONTAINER_CLOSED:
-        # an empty mapping is set, false and an empty list are not
-        if container.get(name) not in (None, False, "", []):
-            yield disallowed(f"{at}.{name}")
-    yield from _env(container, at, features, serving=serving)
-    for port in _items(container, "ports")[:1]:
-        yield from _port(port, f"{at}.ports")
-    if _mapping(container, "resources").get("claims"):
-        yield disallowed(f"{at}.resources.claims")
-    yield from _security(_mapping(container, "securityContext"), f"{at}.securityContext", features)
+def _init_containers(spec: RevisionSpec, features: Features) -> list[Fault]:
+    """Told as if they were containers, as upstream does."""
+    init = spec.init_containers
+    if init and features.flag(_INIT) != _ENABLED:
+        return [
+            Fault(f"pod spec support for init-containers is off, but found {len(init)} init containers", "")
+        ]
+    names = {c["name"] for c in spec.containers if c.get("name")}
+    found: list[Fault] = []
+    for i, container in enumerate(init):
+        if container.get("name") in names:
+            found = _again(found, container["name"], i)
+        found += under(f"containers[{i}]", initial(container, spec.volumes, features))
+    return found
 
 
-def _env(container: Mapping[str, Any], at: str, features: Features, *, serving: bool) -> Iterator[Fault]:
-    # PORT is for the container that serves; a sidecar may have its own
-    reserved = _RESERVED_ENV if serving else _RESERVED_ENV[1:]
-    for i, entry in enumerate(_items(container, "env")):
-        path = f"{at}.env[{i}]"
-        if not entry.get("name"):
-            yield missing(f"{path}.name")
-        elif entry["name"] in reserved:
-            yield Fault(f'"{entry["name"]}" is a reserved environment variable', f"{path}.name")
-        for source in ("fieldRef", "resourceFieldRef"):
-            off = features.flag("kubernetes.podspec-fieldref") == _DISABLED
-            if off and _mapping(entry, "valueFrom").get(source):
-                yield disallowed(f"{path}.valueFrom.{source}")
-    for entry in _items(container, "envFrom"):
-        if not entry.get("configMapRef") and not entry.get("secretRef"):
-            yield from either(NEITHER, f"{at}.envFrom.configMapRef", f"{at}.envFrom.secretRef")
+def _containers(spec: RevisionSpec, features: Features) -> list[Fault]:
+    given = spec.containers
+    first = [ports[0] for c in given if (ports := items(c, "ports"))]
+    port_name = str((first[-1].get("name") if first else "") or "http")
+    if len(given) == 1:
+        return under("containers[0]", serving(given[0], spec.volumes, features, port_name))
+    if given and features.flag("multi-container") != _ENABLED:
+        return [Fault(f"multi-container is off, but found {len(given)} containers", "")]
+    names: set[str] = set()
+    found: list[Fault] = []
+    for i, container in enumerate(given):
+        name = container.get("name")
+        if name and name in names:
+            found = _again(found, name, i)
+        names.add(name or "")
+        if items(container, "ports"):
+            own = serving(container, spec.volumes, features, port_name)
+        else:
+            own = sidecar(container, spec.volumes, features)
+        found += under(f"containers[{i}]", own)
+    return found
 
 
-def _port(port: Mapping[str, Any], at: str) -> Iterator[Fault]:
-    number = port.get("containerPort", 0)
-    if number in _RESERVED_PORTS:
-        details = f"{number} is a reserved port, please use a different value"
-        yield invalid(f"{number} is a reserved port", f"{at}.containerPort", details)
-    elif isinstance(number, int) and not 0 <= number <= 65535:
-        yield out_of_bounds(number, 0, 65535, f"{at}.containerPort")
-    if port.get("protocol", "") not in ("", "TCP"):
-        yield invalid(port["protocol"], f"{at}.protocol")
-    for name in ("hostIP", "hostPort"):
-        if port.get(name):
-            yield disallowed(f"{at}.{name}")
-    if port.get("name", "") not in ("", "http1", "h2c"):
-        details = "Name must be empty, or one of: 'h2c', 'http1'"
-        yield Fault(f"Port name {port['name']} is not allowed", at, details)
-
-
-def _security(context: Mapping[str, Any], at: str, features: Features) -> Iterator[Fault]:
-    for name in _SECURITY_CLOSED:
-        if context.get(name) is not None:
-            yield disallowed(f"{at}.{name}")
-    open_add = features.flag("kubernetes.containerspec-addcapabilities") != _DISABLED
-    if _mapping(context, "capabilities").get("add") and not open_add:
-        yield disallowed(f"{at}.capabilities.add")
-    for name in ("runAsUser", "runAsGroup"):
-        number = context.get(name)
-        if isinstance(number, int) and not 0 <= number <= _MAX_ID:
-            yield out_of_bounds(number, 0, _MAX_ID, f"{at}.{name}")
-
-
-def _items(data: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    found = data.get(name)
-    return [i for i in found if isinstance(i, dict)] if isinstance(found, list) else []
-
-
-def _mapping(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = data.get(name)
-    return found if isinstance(found, dict) else {}
+def _again(found: list[Fault], name: str, index: int) -> list[Fault]:
+    """A name that is taken. Upstream then tells all that it has found so far as if it were of this container."""
+    return under(
+        f"containers[{index}]", [*found, Fault(f"duplicate container name {go.quote(name)}", "name")]
+    )

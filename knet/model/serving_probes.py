@@ -8,50 +8,72 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from knet.model.serving_faults import BOTH, NEITHER, Fault, disallowed, either, invalid, out_of_bounds
+from knet.model.serving_faults import BOTH, NEITHER, Fault, disallowed, either, invalid, out_of_bounds, under
 
-_HANDLERS = ("exec", "grpc", "httpGet", "tcpSocket")
+PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+_HANDLERS = ("httpGet", "tcpSocket", "exec", "grpc")
+"""In the order in which upstream looks at them."""
 _MAX = 2**31 - 1
-_DEFAULT_PORT = 8080
+
+Plain = Mapping[str, Any]
 
 
-def probes(container: Mapping[str, Any], at: str, *, serving: bool, sidecar_probes: bool) -> Iterator[Fault]:
-    """The probes of a container. `serving`: it is the one that has the port; `sidecar_probes`: others may be probed."""
-    for name in ("livenessProbe", "startupProbe", "readinessProbe"):
-        probe = container.get(name)
-        if not isinstance(probe, dict):
-            continue
-        where = f"{at}.{name}"
-        if not serving and not sidecar_probes:
-            yield from (disallowed(f"{where}.{key}") for key in probe)
-            continue
-        yield from _handlers(probe, where, defaulted=name == "readinessProbe")
+def probes(container: Plain, port_name: str) -> Iterator[Fault]:
+    """The probes of the container that serves. Ports may be numbers, or the name of the one that serves."""
+    for name, probe in _given(container):
+        found = _handlers(probe, port_name, defaulted=name == "readinessProbe")
         if name == "readinessProbe":
-            yield from _readiness(probe, where)
-        elif serving:
-            yield from _port(probe, where, container)
+            found += _readiness(probe)
+        yield from under(name, found)
 
 
-def _handlers(probe: Mapping[str, Any], at: str, *, defaulted: bool) -> Iterator[Fault]:
+def beside(container: Plain, *, allowed: bool) -> Iterator[Fault]:
+    """Those of another container. Where they are not `allowed`, no field of theirs is."""
+    for name, probe in _given(container):
+        if allowed:
+            found = _handlers(probe, None, defaulted=False)
+            if name == "readinessProbe":
+                found += _readiness(probe)
+            yield from under(name, found)
+            continue
+        if any(probe.get(kind) is not None for kind in _HANDLERS):
+            yield disallowed(name)  # upstream does not say by what it would be asked
+        yield from (disallowed(f"{name}.{key}") for key in probe if key not in _HANDLERS and probe[key])
+
+
+def _given(container: Plain) -> Iterator[tuple[str, Plain]]:
+    for name in PROBES:
+        probe = container.get(name)
+        if isinstance(probe, dict):
+            yield name, probe
+
+
+def _handlers(probe: Plain, port_name: str | None, *, defaulted: bool) -> list[Fault]:
+    """`port_name` None: any port must be a number, as none serves."""
+    found: list[Fault] = []
     given = [name for name in _HANDLERS if probe.get(name) is not None]
+    for name in given:
+        # upstream tells what it has found so far as if it were of this handler
+        found = under(name, found)
+        if name in ("httpGet", "tcpSocket"):
+            handler = probe[name] if isinstance(probe[name], dict) else {}
+            found += _port(handler.get("port") or 0, f"{name}.port", port_name)
     if not given and not defaulted:
-        yield from either(NEITHER, *(f"{at}.{name}" for name in _HANDLERS))
+        found += either(NEITHER, *_HANDLERS)
     elif len(given) > 1:
-        yield from either(BOTH, *(f"{at}.{name}" for name in given))
+        found += either(BOTH, *("gRPC" if name == "grpc" else name for name in given))
+    return found
 
 
-def _port(probe: Mapping[str, Any], at: str, container: Mapping[str, Any]) -> Iterator[Fault]:
-    """A liveness or startup probe goes to the port that serves; 0 stands for it."""
-    ports = container.get("ports")
-    port = ports[0] if isinstance(ports, list) and ports and isinstance(ports[0], dict) else {}
-    known = (0, "", port.get("containerPort") or _DEFAULT_PORT, port.get("name", ""))
-    for name in ("httpGet", "tcpSocket"):
-        handler = probe.get(name)
-        if isinstance(handler, dict) and handler.get("port", 0) not in known:
-            yield invalid(handler["port"], f"{at}.{name}.port", "Probe port must match container port")
+def _port(port: object, at: str, port_name: str | None) -> Iterator[Fault]:
+    if port_name is None:
+        if not port:
+            yield invalid(port, at, "Probe port must be specified")
+    elif isinstance(port, str) and port != port_name:
+        yield invalid(port, at, "Probe port must match container port")
 
 
-def _readiness(probe: Mapping[str, Any], at: str) -> Iterator[Fault]:
+def _readiness(probe: Plain) -> Iterator[Fault]:
     """Without a period, the probe is Knative's own: it is asked again and again, quickly."""
     lows = {"periodSeconds": 0, "initialDelaySeconds": 0, "successThreshold": 1}
     period = probe.get("periodSeconds", 0)
@@ -60,8 +82,8 @@ def _readiness(probe: Mapping[str, Any], at: str) -> Iterator[Fault]:
     for name, low in lows.items():
         number = probe.get(name, low)
         if isinstance(number, int) and number < low:
-            yield out_of_bounds(number, low, _MAX, f"{at}.{name}")
+            yield out_of_bounds(number, low, _MAX, name)
     if not period:
         for name in ("failureThreshold", "timeoutSeconds"):
             if probe.get(name):
-                yield Fault(f"{name} is disallowed when periodSeconds is zero", f"{at}.{name}")
+                yield Fault(f"{name} is disallowed when periodSeconds is zero", name)
