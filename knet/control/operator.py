@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import os
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,19 +65,20 @@ class Operator:
         """
         if self.kubeconfig is not None:
             os.environ["KUBECONFIG"] = str(self.kubeconfig)  # where kopf looks
+        listening = threading.Event()
         async with contextlib.AsyncExitStack() as stack:
             if self.webhook is not None:
                 hook = self.webhook
                 renewing = await keep(self.client, hook.host, hook.folder)
                 stack.push_async_callback(_cancelled, renewing)
                 if hook.static:
-                    bundles = Bundles(self.client, STATIC, (hook.folder / "ca.crt").read_bytes)
-                    stack.push_async_callback(_cancelled, asyncio.create_task(bundles.run()))
+                    trusting = asyncio.create_task(self._trusted(hook, listening))
+                    stack.push_async_callback(_cancelled, trusting)
             leading = asyncio.create_task(self.election.run(self.work))
             stack.push_async_callback(_cancelled, leading)
             ending, begun = threading.Event(), threading.Event()
             stack.callback(ending.set)
-            running = asyncio.create_task(asyncio.to_thread(self._kopf, ending, begun))
+            running = asyncio.create_task(asyncio.to_thread(self._kopf, ending, begun, listening))
             stopping = asyncio.create_task(stop.wait())
             stack.push_async_callback(_cancelled, stopping)
             await asyncio.to_thread(begun.wait)
@@ -89,12 +90,17 @@ class Operator:
             if leading.done():
                 leading.result()
 
-    def _kopf(self, ending: threading.Event, begun: threading.Event) -> None:
+    async def _trusted(self, hook: Webhook, listening: threading.Event) -> None:
+        """The API server is told whom to trust when there is somebody to ask: till then it would refuse writes."""
+        await asyncio.to_thread(listening.wait)
+        await Bundles(self.client, STATIC, (hook.folder / "ca.crt").read_bytes).run()
+
+    def _kopf(self, ending: threading.Event, begun: threading.Event, listening: threading.Event) -> None:
         try:
             asyncio.run(
                 kopf.operator(
                     registry=self._registry(),
-                    settings=self._settings(),
+                    settings=self._settings(listening),
                     standalone=True,
                     clusterwide=True,
                     liveness_endpoint=self.liveness or None,
@@ -104,6 +110,7 @@ class Operator:
             )
         finally:
             begun.set()  # nobody is to wait for what will not come
+            listening.set()
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
@@ -118,14 +125,15 @@ class Operator:
             kopf.on.probe(id="leader", registry=registry)(self._leader)
         return registry
 
-    def _settings(self) -> kopf.OperatorSettings:
+    def _settings(self, listening: threading.Event) -> kopf.OperatorSettings:
         settings = kopf.OperatorSettings()
         settings.posting.enabled = False
         settings.peering.standalone = True
         if self.webhook is not None:
             hook = self.webhook
             settings.admission.managed = None if hook.static else CONFIGURATION
-            settings.admission.server = kopf.WebhookServer(
+            settings.admission.server = _Server(
+                listening,
                 addr=hook.address,
                 port=hook.port,
                 host=hook.host,
@@ -154,6 +162,20 @@ class Operator:
 
     async def _leader(self, **_: Any) -> bool:
         return self.election.leads.is_set()
+
+
+class _Server(kopf.WebhookServer):
+    """kopf's own, which says when it listens."""
+
+    def __init__(self, listening: threading.Event, **given: Any) -> None:
+        super().__init__(**given)
+        self._listening = listening
+
+    async def __call__(self, fn: kopf.WebhookFn) -> AsyncIterator[kopf.WebhookClientConfig]:
+        async with contextlib.aclosing(super().__call__(fn)) as serving:  # type: ignore[type-var]
+            async for config in serving:
+                self._listening.set()
+                yield config
 
 
 def _given(hook: Hook, verb: str, registry: kopf.OperatorRegistry) -> dict[str, Any]:

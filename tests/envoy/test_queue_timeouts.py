@@ -85,7 +85,10 @@ async def test_a_queue_behind_the_response_start_is_as_long_and_says_the_same(tm
         queue_proxy(holding.port, tmp_path, concurrency=1, response_start=5) as proxy,
         session() as client,
     ):
-        asking = [asyncio.create_task(get(client, proxy.url)) for _ in range(15)]
+        # while the first connection is on its way the request that waits for it takes a place in the queue
+        asking = [asyncio.create_task(get(client, proxy.url))]
+        await holding.has(1)
+        asking += [asyncio.create_task(get(client, proxy.url)) for _ in range(14)]
         await proxy.in_flight(11)
         holding.release()
         answers = await asyncio.gather(*asking)
