@@ -23,7 +23,7 @@ SECTIONS = ("listeners", "scopedRoutes", "routes", "clusters", "endpoints", "sec
 def render(table: RoutingTable, settings: Settings, changed: frozenset[Key] | None = None) -> Rendered:
     """The gateway's own resources, and those of every KIngress (of `changed` only, if given)."""
     ca_secret = "/".join(CA_SECRET) if settings.ca_pem else ""
-    clusters = Clusters(table, ca_secret, internal_tls=settings.internal_tls)
+    clusters = Clusters(table, ca_secret)
     translator = Translator(
         table, clusters, VirtualHosts(clusters, authz=settings.http.ext_authz is not None)
     )

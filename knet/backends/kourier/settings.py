@@ -32,9 +32,8 @@ class Settings:
     """What the operator decides.
 
     `default_certificate` (certs-secret-name) serves external hosts that have none of their own,
-    `internal_certificate` (cluster-cert-secret) internal ones. With `internal_tls` (system-internal-tls) all
-    upstreams are reached by TLS, and without it the ports named https; they must show a certificate of the CA
-    `ca_pem`, which is empty where there is none.
+    `internal_certificate` (cluster-cert-secret) internal ones. `ca_pem` is there with system-internal-tls:
+    upstreams are then reached by TLS and must show a certificate of that CA.
     """
 
     addresses: tuple[str, ...] = ("0.0.0.0",)  # noqa: S104 - a gateway
@@ -45,7 +44,6 @@ class Settings:
     cryptomb: bool = False
     default_certificate: Certificate | None = None
     internal_certificate: Certificate | None = None
-    internal_tls: bool = False
     ca_pem: bytes = field(default=b"", repr=False)
 
 
@@ -53,10 +51,6 @@ def read(world: World) -> tuple[Settings, tuple[Diagnostic, ...]]:
     """The settings of a world; bad values are named, and the defaults stand in for them."""
     found = Reader("config-kourier", SYSTEM_NAMESPACE, world.config("config-kourier"))
     network = Reader("config-network", SYSTEM_NAMESPACE, world.config("config-network"))
-    ca_pem = _ca(world)
-    if (wanted := network.enabled("system-internal-tls")) and not ca_pem:
-        secret = "/".join(CA_SECRET)
-        network.bad("system-internal-tls", f"Secret {secret} has no ca.crt to check upstreams with")
     settings = Settings(
         addresses=found.addresses("listen-ip-addresses", ("0.0.0.0",)),  # noqa: S104
         http=_http(found),
@@ -65,8 +59,7 @@ def read(world: World) -> tuple[Settings, tuple[Diagnostic, ...]]:
         cryptomb=found.boolean("enable-cryptomb", default=False),
         default_certificate=_certificate(found, world, "certs-secret-name", _default_secret(found)),
         internal_certificate=_certificate(found, world, "cluster-cert-secret", _cluster_secret(found)),
-        internal_tls=wanted and bool(ca_pem),
-        ca_pem=ca_pem,
+        ca_pem=_ca(network, world) if network.enabled("system-internal-tls") else b"",
     )
     return settings, (*found.problems, *network.problems)
 
@@ -143,9 +136,14 @@ def _certificate(found: Reader, world: World, key: str, secret: Key | None) -> C
     return made
 
 
-def _ca(world: World) -> bytes:
+def _ca(network: Reader, world: World) -> bytes:
     held = world.secrets.get(CA_SECRET)
     try:
-        return held.value("ca.crt") if held else b""
+        found = held.value("ca.crt") if held else b""
     except ValueError:
-        return b""
+        found = b""
+    if not found:
+        network.bad(
+            "system-internal-tls", f"Secret {'/'.join(CA_SECRET)} has no ca.crt to check upstreams with"
+        )
+    return found

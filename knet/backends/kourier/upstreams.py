@@ -40,13 +40,9 @@ class Cluster:
 class Clusters:
     """The clusters of one rendering; each destination is looked at once."""
 
-    def __init__(self, table: RoutingTable, ca_secret: str, *, internal_tls: bool) -> None:
-        """`ca_secret` is the CA that upstreams are checked with, "" if there is none. With `internal_tls` all of
-        them are reached by TLS, else the ports named https.
-        """
+    def __init__(self, table: RoutingTable, ca_secret: str) -> None:
         self._upstreams = table.upstreams
         self._ca_secret = ca_secret
-        self._internal_tls = internal_tls
         self._known: dict[tuple[Key, int | str, bool, bool], Cluster] = {}
 
     def find(self, destination: Destination, *, plain: bool, http1: bool) -> Cluster:
@@ -54,6 +50,7 @@ class Clusters:
 
         `plain`: without TLS even where upstreams have it. `http1`: without h2c even where the port says so.
         """
+        plain = plain or not self._ca_secret
         key = (destination.key, destination.port, plain, http1)
         found = self._known.get(key)
         if found is None:
@@ -69,23 +66,16 @@ class Clusters:
             return Cluster(problem=(checks.NO_ENDPOINTS, f"{service} has no ready address"))
         port = find_port(upstream, destination.port)
         name = cluster_name(upstream, destination, port)
-        secured = self._internal_tls or _is_https(port)
-        if secured and plain:
+        if plain and self._ca_secret:
             name += "/plain"
-        elif secured and not self._ca_secret:
-            said = (
-                f"{service} is reached by TLS at port {destination.port}, and there is no CA to check it with"
-            )
-            return Cluster(problem=(checks.MISSING_SECRET, said))
         warning = None
         if port is None:
             said = f"{service} has no port {destination.port}; its pods are dialled at {FALLBACK_PORT}"
             warning = (checks.MISSING_PORT, said)
-        inside = upstream.ports if _is_https(port) and not upstream.implied else (port,)
-        h2 = any(map(_is_h2c, inside))
+        h2 = any(map(_is_h2c, _spoken(upstream, port)))
         if h2 and http1:
             h2, name = False, name + "/http1"
-        tls = self._tls(destination.namespace) if secured and not plain else None
+        tls = None if plain else self._tls(destination.namespace)
         if upstream.external_name:
             target = HostPort(upstream.external_name, _legal(port.number) if port else FALLBACK_PORT)
             if not _is_dns_name(target.host):
@@ -150,9 +140,10 @@ def _is_h2c(port: UpstreamPort | None) -> bool:
     return port is not None and (port.name in H2C_NAMES or port.app_protocol == H2C_PROTOCOL)
 
 
-def _is_https(port: UpstreamPort | None) -> bool:
-    """Whether a port speaks TLS, with what the Service's other ports speak inside."""
-    return port is not None and port.name == "https"
+def _spoken(upstream: Upstream, port: UpstreamPort | None) -> tuple[UpstreamPort | None, ...]:
+    """The ports that tell what a port speaks: inside TLS it is what the Service's others speak."""
+    inside = port is not None and port.name == "https" and not upstream.implied
+    return upstream.ports if inside else (port,)
 
 
 def _addresses(upstream: Upstream, port: UpstreamPort | None) -> list[tuple[str, int]]:

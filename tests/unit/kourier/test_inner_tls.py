@@ -1,4 +1,4 @@
-"""How upstreams are reached that speak TLS: all with system-internal-tls, else the ports named https."""
+"""What upstreams speak inside TLS (system-internal-tls)."""
 
 from __future__ import annotations
 
@@ -67,20 +67,13 @@ def cluster(*texts: str):
 @pytest.mark.parametrize(
     ("texts", "wanted"),
     [
-        ((CA, app("http", 80)), (False, False, [], "default/app")),
-        ((CA, app("http", 443)), (True, False, [], "default/app:443")),
-        ((CA, app("http2", 443)), (True, True, ["h2"], "default/app:443")),
+        ((CA, app("http", 443)), (False, False, [], "default/app:443")),
         ((CA, SWITCH, app("http", 80)), (True, False, [], "default/app")),
+        ((CA, SWITCH, app("http", 443)), (True, False, [], "default/app:443")),
         ((CA, SWITCH, app("http2", 443)), (True, True, ["h2"], "default/app:443")),
-        ((CA, app("http", 443, "inner")), (False, False, [], "default/app:443/plain")),
-        ((CA, app("http", 80, "inner")), (False, False, [], "default/app")),
+        ((CA, SWITCH, app("http2", 443, "inner")), (False, True, [], "default/app:443/plain")),
     ],
 )
-def test_a_port_named_https_speaks_tls_and_inside_it_what_the_service_speaks(texts, wanted):
+def test_inside_tls_a_port_speaks_what_the_service_speaks(texts, wanted):
+    """gRPC with system-internal-tls: Serving leads to the port https of a Service whose other one is http2."""
     assert cluster(*texts) == wanted
-
-
-def test_a_port_named_https_needs_a_ca():
-    rendered, _ = render(world(app("http", 443)))
-    assert rendered.left_out == {("default", "app")}
-    assert [d.code for d in rendered.diagnostics] == ["KNET204"]
