@@ -6,6 +6,7 @@ older KIngress, which Contour would serve for neither (docs/deviations.md, conto
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import Any
 
 import pytest
@@ -13,7 +14,10 @@ import pytest
 from contour_reference import CASES, load, unsettled
 from knet.backends.api import Rendered
 from knet.backends.contour import backend
-from knet.routing.table import Key
+from knet.backends.contour.placement import place
+from knet.backends.contour.settings import Settings
+from knet.routing.passes import conflicts
+from knet.routing.table import Key, RoutingTable
 from support import needs_golden
 
 
@@ -26,7 +30,7 @@ def test_proxies_equal_upstreams(case: str, variant: str) -> None:
     documents = backend.documents(rendered)
     for key, wanted in answers.items():
         skipped = unsettled(table, settings, key)
-        taken = {host for (_, host), claims in table.contested.items() if claims[0] != key}
+        taken = of_others(table, settings, key)
         ours = {d["metadata"]["name"]: plain(d) for d in documents if parent(rendered, d) == key}
         theirs = {d["metadata"]["name"]: plain(d) for d in wanted["httpProxies"] or ()}
         theirs = {name: d for name, d in theirs.items() if fqdn(d) not in taken}
@@ -37,6 +41,15 @@ def test_proxies_equal_upstreams(case: str, variant: str) -> None:
         if wanted["attempts"][-1] != "ok":
             assert key in rendered.left_out
             assert any(d.about and (d.about.namespace, d.about.name) == key for d in rendered.diagnostics)
+
+
+def of_others(table: RoutingTable, settings: Settings, key: Key) -> set[str]:
+    """The hosts of a KIngress that an older one has in the same Contour, be it as shorter forms."""
+    elders = takewhile(
+        lambda found: found.key != key, sorted(table.ingresses.values(), key=conflicts.seniority)
+    )
+    held = {wanted for elder in elders for wanted in place(elder, settings)}
+    return {host for class_name, host in place(table.ingresses[key], settings) if (class_name, host) in held}
 
 
 def fqdn(document: dict[str, Any]) -> str:

@@ -60,7 +60,9 @@ def _add_serving(probed: dict[str, Loaded], serving: Iterable[Mapping[str, Any]]
     for proxy in serving:
         if proxy.get("status", {}).get("currentStatus") != "valid":
             continue
-        visibility = visibility_by_class.get(proxy["metadata"].get("labels", {}).get(CLASS_KEY, ""), "")
+        visibility = visibility_by_class.get(proxy["metadata"].get("labels", {}).get(CLASS_KEY, ""))
+        if visibility is None:
+            continue  # of a Contour that is no longer configured: nothing of it can be probed
         for route in proxy["spec"].get("routes", ()):
             for service in route.get("services", ()):
                 found = probed.setdefault(service["name"], Loaded(service["port"]))

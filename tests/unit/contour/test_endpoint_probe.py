@@ -30,6 +30,7 @@ def test_services_of_valid_older_proxies_are_probed_too() -> None:
         ("new", "ClusterLocal"),
         ("new", "ExternalIP"),
     ]
+    assert hosts(proxy("old", "valid", "a Contour that is no longer there")) == [("new", "ExternalIP")]
 
 
 def test_a_service_first_seen_under_a_path_is_not_probed() -> None:
