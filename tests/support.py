@@ -67,3 +67,14 @@ def golden_env(gateway: str, variant: str = "") -> str:
 def golden_output(path: str) -> Any:
     """The JSON of a reference output, `path` below `$KNET_GOLDEN`."""
     return json.loads((GOLDEN / path).read_text())
+
+
+def golden_pairs(part: str) -> list[tuple[Any, Any]]:
+    """(input, output) of all cases in the lists of a part; where the outputs are a dict, by the inputs' names."""
+    made: list[tuple[Any, Any]] = []
+    for name in golden_names(f"{part}/inputs", "*.json"):
+        given = golden_output(f"{part}/inputs/{name}.json")
+        wanted = golden_output(f"{part}/outputs/{name}.json")
+        found = [wanted[case["name"]] for case in given] if isinstance(wanted, dict) else wanted
+        made += zip(given, found, strict=True)
+    return made

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from knet.model.serving import Revision
+from knet.scaling.scaler import PROGRESS_DEADLINE
 from knet.scaling.spec import PREFIX
 from knet.serving.deployment_pods import pod_spec
 from knet.serving.queue_container import serving_container
@@ -23,7 +24,6 @@ from knet.text.duration import SECOND
 
 Object = dict[str, Any]
 
-PROGRESS_DEADLINE = ("serving.knative.dev/progress-deadline", "serving.knative.dev/progressDeadline")
 _INITIAL_SCALE = (f"{PREFIX}initial-scale", f"{PREFIX}initialScale")
 HASH_LABEL = "serving.knative.dev/deployment-hash"
 """Upstream's is a hash of Go's memory dump: nobody can compare with it, and nobody has to."""
@@ -87,7 +87,7 @@ def initial_scale(notes: Mapping[str, str], settings: Settings) -> int:
 
 def progress_deadline(notes: Mapping[str, str], settings: Settings) -> int:
     """For how many nanoseconds its pods may make no progress."""
-    for text in _said(notes, PROGRESS_DEADLINE):
+    for text in _said(notes, (PROGRESS_DEADLINE,)):
         try:
             found = duration.parse(text)
         except ValueError:

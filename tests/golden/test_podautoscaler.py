@@ -32,8 +32,9 @@ class Timeline:
     """One PodAutoscaler, with the ServerlessService's controller and the Deployment as the reference models them."""
 
     def __init__(self, case):
-        self.config = config.parse(case["config"]["config-autoscaler"])
-        default = case["config"]["config-deployment"].get("progress-deadline", "600s")
+        maps = case.get("config") or {}
+        self.config = config.parse(maps.get("config-autoscaler") or {})
+        default = (maps.get("config-deployment") or {}).get("progress-deadline", "600s")
         self.deadline_ms = go.duration(default) // 10**6
         self.sks = None
         self.pa = self.parse(case["pa"], {})
@@ -48,11 +49,11 @@ class Timeline:
                     "name": "rev",
                     "namespace": "ns",
                     "uid": "u",
-                    "annotations": said["annotations"],
+                    "annotations": said.get("annotations") or {},
                 },
                 "spec": {
-                    "containerConcurrency": said["containerConcurrency"],
-                    "reachability": said["reachability"],
+                    "containerConcurrency": said.get("containerConcurrency") or 0,
+                    "reachability": said.get("reachability") or "",
                     "scaleTargetRef": {
                         "apiVersion": "apps/v1",
                         "kind": "Deployment",
@@ -65,9 +66,9 @@ class Timeline:
 
     def step(self, step):
         self.now += dt.timedelta(milliseconds=step["dt_ms"])
-        if "pa" in step:
+        if step.get("pa"):
             self.pa = self.parse(step["pa"], self.pa.status)
-        self.sticky |= step
+        self.sticky |= {key: value for key, value in step.items() if value is not None}
         ready = self.sticky["pods"]["ready"]
         decision = Decision(self.sticky["desired"], self.sticky["ebc"])
         around = Around(self.config, self.sks, decision, self.replicas, ready, self.deadline_ms)

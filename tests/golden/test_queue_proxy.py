@@ -24,7 +24,7 @@ def queue_proxy(case):
 def environment(container):
     made = {}
     for entry in container["env"]:
-        path = entry.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath")
+        path = ((entry.get("valueFrom") or {}).get("fieldRef") or {}).get("fieldPath")
         made[entry["name"]] = OF_THE_POD[path] if path else entry.get("value", "")
     return made
 

@@ -6,11 +6,10 @@ import pytest
 
 from knet.model.autoscaling import serverless_service
 from knet.serving.serverless import Around, reconcile
-from support import golden_names, golden_output, needs_golden
+from support import golden_pairs, needs_golden
 
 NOW = "2000-01-01T00:00:00Z"
-NAME = next(iter(golden_names("kpa/sks/inputs")), "")
-CASES = golden_output(f"kpa/sks/inputs/{NAME}.json") if NAME else []
+CASES = golden_pairs("kpa/sks")
 NUMBERS = {"http": 8012, "h2c": 8013, "https": 8112, "http-metrics": 9090}
 PORTS = [{"name": name, "port": port} for name, port in NUMBERS.items()]
 
@@ -38,8 +37,7 @@ def bare(item):
 @needs_golden
 @pytest.mark.parametrize("index", range(len(CASES)))
 def test_case(index):
-    case = CASES[index]
-    expected = golden_output(f"kpa/sks/outputs/{NAME}.json")[index]
+    case, expected = CASES[index]
     private = endpoints("10.1.0", case["private_ready"]) if case["private_ready"] else {"subsets": []}
     activators = endpoints("10.0.0", case["activators"]) if case["activators"] else {"subsets": []}
     around = Around({"serving.knative.dev/revisionUID": "1982"}, private, activators)

@@ -44,13 +44,13 @@ def told(value: Any) -> Any:
 
 
 def switches_of(case):
-    return features.parse((case.get("configmaps") or {}).get("config-features", {}))[0]
+    return features.parse((case.get("configmaps") or {}).get("config-features") or {})[0]
 
 
 def ours(case):
     maps, switches = case.get("configmaps") or {}, switches_of(case)
     try:
-        defaults = config_defaults.parse(maps.get("config-defaults", {}))
+        defaults = config_defaults.parse(maps.get("config-defaults") or {})
     except ValueError:
         defaults = config_defaults.Defaults()
     old = case.get("old") if case["op"] == "update" else None

@@ -28,10 +28,10 @@ def given():
 
 def ours(case, reference):
     """The text for a case, after upstream's own defaulting."""
-    maps = case["configmaps"]
-    switches, _ = features.parse(maps.get("config-features", {}))
+    maps = case.get("configmaps") or {}
+    switches, _ = features.parse(maps.get("config-features") or {})
     rules = Rules(
-        limits(maps.get("config-autoscaler", {})), pod_rules(switches, maps.get("config-defaults", {}))
+        limits(maps.get("config-autoscaler") or {}), pod_rules(switches, maps.get("config-defaults") or {})
     )
     parse = domainmapping.parse if case["kind"] == "DomainMapping" else serving.parse
     item = parse(reference.get("defaulted") or case["object"])

@@ -8,17 +8,18 @@ import pytest
 
 from knet.scaling import config, scaler, spec
 from knet.text import go
-from support import golden_names, golden_output, needs_golden
+from support import golden_pairs, needs_golden
 
-NAME = next(iter(golden_names("kpa/scaler/inputs")), "")
-CASES = golden_output(f"kpa/scaler/inputs/{NAME}.json") if NAME else []
+CASES = golden_pairs("kpa/scaler")
 
 
 def result(case):
-    settings = config.parse(case["config"]["config-autoscaler"])
+    maps = case.get("config") or {}
+    settings = config.parse(maps.get("config-autoscaler") or {})
     made = case["pa"]
-    pa = spec.PodAutoscaler(made["annotations"], made["containerConcurrency"], made["reachability"])
-    default = go.duration(case["config"]["config-deployment"].get("progress-deadline", "600s")) // 10**6
+    pa = spec.PodAutoscaler(made["annotations"] or {}, made["containerConcurrency"], made["reachability"])
+    deployment = maps.get("config-deployment") or {}
+    default = go.duration(deployment.get("progress-deadline", "600s")) // 10**6
     observed = scaler.Observed(
         case["active"]["status"],
         case["active"]["since_ms"],
@@ -47,9 +48,8 @@ def result(case):
 
 
 @needs_golden
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
-def test_scaler(case):
-    expected = golden_output(f"kpa/scaler/outputs/{NAME}.json")[case["name"]]
+@pytest.mark.parametrize(("case", "expected"), CASES, ids=[case["name"] for case, _ in CASES])
+def test_scaler(case, expected):
     got = result(case)
     assert got.pop("later") == bool(expected["offers"])
     assert got == {key: expected[key] for key in got}

@@ -6,19 +6,18 @@ import pytest
 
 from knet.scaling import config, spec
 from knet.scaling.decider import Specs, initial_excess, number_of_activators
-from support import golden_names, golden_output, needs_golden
+from support import golden_pairs, needs_golden
 
-NAME = next(iter(golden_names("kpa/spec/inputs")), "")
-CASES = golden_output(f"kpa/spec/inputs/{NAME}.json") if NAME else []
+CASES = golden_pairs("kpa/spec")
 
 
 def result(case):
     try:
-        settings = config.parse(case["config"]["config-autoscaler"])
+        settings = config.parse((case.get("config") or {}).get("config-autoscaler") or {})
     except ValueError as error:
         return {"config_error": str(error)}
     pa = case["pa"]
-    made = spec.PodAutoscaler(pa["annotations"], pa["containerConcurrency"], pa["reachability"])
+    made = spec.PodAutoscaler(pa["annotations"] or {}, pa["containerConcurrency"], pa["reachability"])
     decider = spec.make_spec(made, settings, "rev-private")
     least, most = spec.bounds(made, settings)
     return {
@@ -33,16 +32,12 @@ def result(case):
 @needs_golden
 @pytest.mark.parametrize("index", range(len(CASES)))
 def test_spec(index):
-    assert result(CASES[index]) == golden_output(f"kpa/spec/outputs/{NAME}.json")[index]
+    case, expected = CASES[index]
+    assert result(case) == expected
 
 
 @needs_golden
 def test_number_of_activators():
-    name = golden_names("kpa/activators/inputs")[0]
-    for case, expected in zip(
-        golden_output(f"kpa/activators/inputs/{name}.json"),
-        golden_output(f"kpa/activators/outputs/{name}.json"),
-        strict=True,
-    ):
+    for case, expected in golden_pairs("kpa/activators"):
         got = number_of_activators(case["ready"], case["tbc"], case["total"], case["activator_capacity"])
         assert int(got) == expected, case

@@ -130,6 +130,7 @@ def test_logs_that_a_collector_finds_profiling_and_full_duplex():
             120,
         ),
         ({"autoscaling.knative.dev/initialScale": "2"}, 2, 600),
+        ({"serving.knative.dev/progressDeadline": "2m"}, 1, 600),  # there never was such a spelling
         (
             {
                 "autoscaling.knative.dev/initial-scale": "many",
