@@ -14,6 +14,7 @@ from knet.text.duration import SECOND
 NAME = "config-deployment"
 PREFER_SPREAD = "prefer-spread-revision-over-nodes"
 AFFINITY_NONE = "none"
+_CLASSES = "runtime-class-name"
 _TLS_VERSIONS = ("", "1.2", "1.3")
 
 
@@ -73,7 +74,7 @@ def parse(data: Mapping[str, str]) -> Deployment:
             raise ValueError(
                 f"invalid queue-sidecar-tls-{name}-version {go.quote(version)}: neither 1.2 nor 1.3"
             )
-    return made
+    return replace(made, runtime_class_names=_runtime_classes(data.get(_CLASSES, "")))
 
 
 def _runtime_classes(text: str) -> Mapping[str, Mapping[str, str]]:
@@ -83,16 +84,16 @@ def _runtime_classes(text: str) -> Mapping[str, Mapping[str, str]]:
     if found is None:
         return {}
     if not isinstance(found, dict):
-        raise ValueError("cannot be parsed, please check the format")  # noqa: TRY004  (one kind of error for all)
+        raise ValueError(f"{_CLASSES} cannot be parsed, please check the format")  # noqa: TRY004  (one kind of error for all)
     made = {}
     for name, entry in found.items():
         if problems := serving_names.subdomain(str(name)):
-            raise ValueError(f"{name} selector not valid DNSSubdomain: [{' '.join(problems)}]")
+            raise ValueError(f"{_CLASSES} {name} selector not valid DNSSubdomain: [{' '.join(problems)}]")
         selector = (entry or {}).get("selector") if isinstance(entry, dict | None) else entry
         if not isinstance(selector or {}, dict) or not all(
             isinstance(v, str) for v in (selector or {}).values()
         ):
-            raise ValueError(f"{name} selector invalid: not a mapping of labels to text")
+            raise ValueError(f"{_CLASSES} {name} selector invalid: not a mapping of labels to text")
         made[str(name)] = dict(selector or {})
     return made
 
@@ -114,7 +115,6 @@ _KEYS = (
     Key("queue-sidecar-tls-cipher-suites", "queue_tls_cipher_suites", str),
     Key("queue-sidecar-tls-curve-preferences", "queue_tls_curve_preferences", str),
     Key("default-affinity-type", "default_affinity_type", str),
-    Key("runtime-class-name", "runtime_class_names", _runtime_classes),
     Key("pod-is-always-schedulable", "pod_is_always_schedulable", boolean),
 )
 _RESOURCES = {"cpu": "CPU", "memory": "Memory", "ephemeral-storage": "EphemeralStorage"}

@@ -126,7 +126,7 @@ def _told(exporter: Exporter) -> dict[str, Any]:
         "protocol": exporter.protocol,
         "endpoint": exporter.endpoint,
         "exportInterval": exporter.interval,
-        "samplingRate": exporter.rate,
+        "samplingRate": int(exporter.rate) if exporter.rate == int(exporter.rate) else exporter.rate,
     }
     return {key: value for key, value in told.items() if value}
 

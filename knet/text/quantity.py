@@ -9,6 +9,8 @@ _PATTERN = "^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$"
 _QUANTITY = re.compile(
     r"([+-]?)(\d+\.?\d*|\.\d+)(?:([eE][+-]?\d{1,3})|(Ki|Mi|Gi|Ti|Pi|Ei)|([numkMGTPE]?))\Z", re.ASCII
 )
+_SPLIT = re.compile(r"([+-]?\d*\.?\d*)([eEinumkKMGTP]*[-+]?\d*)\Z", re.ASCII)
+_SUFFIX = re.compile(r"(?:[eE][+-]?\d+|[KMGTPE]i|[numkMGTPE]?)\Z", re.ASCII)
 _BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _NANO = Decimal("1e-9")
@@ -51,11 +53,7 @@ def _read(text: str) -> tuple[Decimal, str]:
     """(value to nano precision, rounded up as Kubernetes does; the family of its suffix)."""
     found = _QUANTITY.match(text)
     if not found or len(text) > _LONGEST:
-        raise ValueError(
-            "quantities must match the regular expression '" + _PATTERN + "'"
-            if text
-            else "empty quantity string"
-        )
+        raise ValueError(_complaint(text))
     sign, digits, power, binary, suffix = found.groups()
     value = Decimal(f"{sign}{digits}")
     if binary:
@@ -63,6 +61,16 @@ def _read(text: str) -> tuple[Decimal, str]:
     if power:
         return _nano(value.scaleb(int(power[1:]))), "exponent"
     return _nano(value.scaleb(_DECIMAL[suffix or ""])), "decimal"
+
+
+def _complaint(text: str) -> str:
+    """What Kubernetes says of a quantity that it does not take: the first thing that is wrong."""
+    parts = _SPLIT.match(text)
+    if not text or not parts:
+        return f"quantities must match the regular expression '{_PATTERN}'"
+    if not _SUFFIX.match(parts[2]):
+        return "unable to parse quantity's suffix"
+    return "unable to parse numeric part of quantity"
 
 
 def _nano(value: Decimal) -> Decimal:

@@ -8,6 +8,7 @@ import pytest
 
 from knet.model import config_defaults, config_deployment, config_gc, config_logging, config_observability
 from knet.serving.config_maps import PARSERS, problem, refusal
+from knet.text import json
 from knet.text.duration import SECOND
 
 
@@ -32,6 +33,9 @@ BAD = [
     ("config-deployment", {"progress-deadline": "0s"}, "progress-deadline cannot be a non-positive duration, was 0s"),
     ("config-deployment", {"progress-deadline": "1.5s"}, "progress-deadline must be rounded to a whole second, was: 1.5s"),
     ("config-deployment", {"digest-resolution-timeout": "-1s"}, "digest-resolution-timeout cannot be a non-positive duration, was -1s"),
+    ("config-defaults", {"revision-cpu-limit": "1K"}, 'failed to parse "revision-cpu-limit": unable to parse quantity\'s suffix'),
+    ("config-defaults", {"revision-cpu-limit": "Gi"}, 'failed to parse "revision-cpu-limit": unable to parse numeric part of quantity'),
+    ("config-deployment", {"runtime-class-name": "A: {}"}, "runtime-class-name A selector not valid DNSSubdomain: [a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')]"),
     ("config-deployment", {"default-affinity-type": "x"}, 'unsupported default-affinity-type value: "x"'),
     ("config-gc", {"min-non-active-revisions": "5", "max-non-active-revisions": "4"}, "min-non-active-revisions(5) must be <= max-non-active-revisions(4)"),
     ("config-gc", {"retain-since-create-time": "-1h"}, "failed to parse retain-since-create-time: must be non-negative"),
@@ -111,6 +115,9 @@ def test_observability_is_told_as_upstream_tells_it():
         "requestLogTemplate",
     ]
     assert told["runtime"] == {"profiling": "disabled", "exportInterval": 15 * SECOND}
+    for rate, written in (("1", "1"), ("0.25", "0.25")):
+        tracing = config_observability.parse({"tracing-sampling-rate": rate}).data()["tracing"]
+        assert json.go(tracing).decode() == f'{{"protocol":"none","samplingRate":{written}}}'
 
 
 def test_levels():
