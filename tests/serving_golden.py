@@ -231,4 +231,10 @@ COMPARED = (
 
 def _plain(item):
     item = {k: v for k, v in item.items() if k not in ("apiVersion", "kind", "status")}
-    return {**item, "spec": dict(item["spec"])} if "spec" in item else item
+    if "spec" not in item:
+        return item
+    spec = item["spec"] = dict(item["spec"])
+    if spec.get("ports"):
+        # Go writes a port's target be it said or not
+        spec["ports"] = [{"targetPort": 0, **port} for port in spec["ports"]]
+    return item
