@@ -61,11 +61,11 @@ def valid_route(route: Document) -> bool:
     names = [h["name"].lower() for h in route["requestHeadersPolicy"].get("set", [])]
     if not prefix(route).startswith("/") or len(set(exact)) < len(exact) or len(set(names)) < len(names):
         return False
-    for service in route["services"]:
+    for service in route.get("services", []):
         sets = [h["name"].lower() for h in service.get("requestHeadersPolicy", {}).get("set", [])]
         if len(set(sets)) < len(sets) or "host" in sets or not 1 <= service["port"] <= 65535:
             return False
-    return bool(route["services"])
+    return bool(route.get("services", []))
 
 
 def prefix(route: Document) -> str:
@@ -105,14 +105,14 @@ def matches(route: Document, request: Request) -> bool:
 
 def destinations(namespace: str, route: Document) -> list[Sent]:
     """Shares by weight, even ones if none has any; what the route sets comes after what a service sets."""
-    weights = [s.get("weight", 0) for s in route["services"]]
+    weights = [s.get("weight", 0) for s in route.get("services", [])]
     if not sum(weights):
         weights = [1] * len(weights)
     sets = edits(route)
     host = sets.pop("host", "")
     return [
         Sent(namespace, s["name"], w / sum(weights), tuple(sorted({**edits(s), **sets}.items())), host)
-        for s, w in zip(route["services"], weights, strict=True)
+        for s, w in zip(route.get("services", []), weights, strict=True)
     ]
 
 

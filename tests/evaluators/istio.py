@@ -73,9 +73,9 @@ def _fits(match: dict[str, Any], entered: set[str], authority: str, request: Req
 
 
 def _sent(route: dict[str, Any]) -> Verdict:
-    total = sum(t.get("weight", 0) for t in route["route"]) or 1
+    total = sum(t.get("weight", 0) for t in route.get("route", [])) or 1
     out = []
-    for target in route["route"]:
+    for target in route.get("route", []):
         service, _, namespace = target["destination"]["host"].removesuffix(CLUSTER).rpartition(".")
         headers: dict[str, str] = {}
         for holder in (target, route):  # Envoy applies the destination's edits first

@@ -67,7 +67,7 @@ def _wanted(route: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _forward(namespace: str, route: dict[str, Any], by: str) -> Decided:
-    services = route["services"]
+    services = route.get("services", [])
     weights = [s.get("weight", 0) for s in services]
     edits = _set(route)
     host = edits.pop("host", "")

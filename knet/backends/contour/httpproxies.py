@@ -125,7 +125,8 @@ class _Routes:
         made: dict[str, Any] = {}
         if conditions := _conditions(route.match):
             made["conditions"] = conditions
-        made["services"] = services
+        if services:
+            made["services"] = services
         made["enableWebsockets"] = True
         if insecure:
             made["permitInsecure"] = True

@@ -91,7 +91,7 @@ def _route(routes: list[dict[str, Any]], gateways: set[str], request: Request, n
 
 
 def _forward(route: dict[str, Any], by: str) -> Decided:
-    targets = route["route"]
+    targets = route.get("route", [])
     edits = _edits(route)
     host = route.get("rewrite", {}).get("authority", "")
     sent = []

@@ -144,7 +144,9 @@ class _Maker:
             match = [{"authority": authority, "gateways": gateways, **rest} for authority in authorities]
         else:
             match = [{"authority": authority, **rest} for authority in authorities]
-        made: dict[str, Any] = {"match": match, "route": self._destinations_of(route.splits)}
+        made: dict[str, Any] = {"match": match}
+        if route.splits:
+            made["route"] = self._destinations_of(route.splits)
         if route.host_rewrite:
             made["rewrite"] = {"authority": route.host_rewrite}
         made["retries"] = NO_RETRIES

@@ -18,6 +18,12 @@ def test_a_service_of_another_namespace_is_left_out_though_a_namesake_is_near() 
     assert not made.rendered.objects
 
 
+def test_a_path_without_splits_has_no_services_not_an_empty_list() -> None:
+    made = make(ingress(rule("a.com", paths=[{"splits": []}])))
+    (document,) = backend.documents(made.rendered)
+    assert not any("services" in route for route in document["spec"]["routes"])
+
+
 def test_one_that_is_left_out_hides_no_other() -> None:
     made = make(ingress(rule("a.com", paths=[path(split("gone"))])), ingress(rule("b.com"), name="good"))
     assert made.codes == ["KNET202"]

@@ -125,6 +125,15 @@ def test_no_gateway_for_its_rules_means_the_mesh_alone():
     ]
 
 
+def test_a_path_without_splits_has_no_destinations_not_an_empty_list():
+    one = "{splits: [{serviceName: app, serviceNamespace: default, servicePort: 80}]}"
+    (made,) = rendered(ingress("one", "one.example.com").replace(one, "{splits: []}")).objects
+    assert [sorted(r) for r in made["spec"]["http"]] == [
+        ["headers", "match", "retries"],
+        ["match", "retries"],
+    ]
+
+
 def test_no_secret_in_documents():
     _, key = key_pair("plain-render", ("one.example.com",))
     made = rendered(
