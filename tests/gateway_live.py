@@ -12,7 +12,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import ExitStack, aclosing, asynccontextmanager, contextmanager
+from contextlib import ExitStack, aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from knet.control.definitions import definitions
 from knet.control.objects.controller import ObjectController
 from knet.envoy.process_find import find_envoy
 from knet.kube.client import Client
-from knet.kube.errors import AlreadyExists
+from knet.kube.errors import AlreadyExists, NotFound
 from knet.kube.resources import (
     CONFIG_MAPS,
     CUSTOM_RESOURCE_DEFINITIONS,
@@ -316,7 +316,8 @@ async def emptied(api: Client) -> None:
     for resource in (INGRESSES, ENDPOINT_SLICES, SERVICES, SECRETS, CONFIG_MAPS):
         for item in (await api.list(resource, "default")).items:
             if item["metadata"]["name"] != "kubernetes":
-                await api.delete(resource, item["metadata"]["name"], "default")
+                with suppress(NotFound):  # the controller clears away a child of its own in the same moment
+                    await api.delete(resource, item["metadata"]["name"], "default")
 
 
 def _keeper(class_name: str) -> dict[str, Any]:
