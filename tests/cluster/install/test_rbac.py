@@ -89,13 +89,13 @@ async def story(client):
     await runs(live, "hello-00001")
     await live.until(resources.INGRESSES, "hello", lambda item: item.get("status"))
     template = {"spec": {"template": {"spec": {"containers": [{"image": "dev.local/hello:2"}]}}}}
-    await client.patch(resources.KSERVICES, "hello", template, "default")
-    await runs(live, "hello-00002")
     traffic = [
         {"latestRevision": True, "percent": 100},
         {"revisionName": "hello-00001", "percent": 0, "tag": "old"},
     ]
-    await client.patch(resources.KSERVICES, "hello", {"spec": {"traffic": traffic}}, "default")
+    template["spec"]["traffic"] = traffic  # at once: a revision that nobody names is collected when the next one serves
+    await client.patch(resources.KSERVICES, "hello", template, "default")
+    await runs(live, "hello-00002")
     await live.until(resources.SERVICES, "old-hello", lambda item: True)
     await client.patch(resources.KSERVICES, "hello", {"spec": {"traffic": traffic[:1]}}, "default")
     await live.gone(resources.SERVICES, "old-hello")
