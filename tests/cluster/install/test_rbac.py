@@ -93,7 +93,8 @@ async def story(client):
         {"latestRevision": True, "percent": 100},
         {"revisionName": "hello-00001", "percent": 0, "tag": "old"},
     ]
-    template["spec"]["traffic"] = traffic  # at once: a revision that nobody names is collected when the next one serves
+    # at once: a revision that nobody names is collected when the next one serves
+    template["spec"]["traffic"] = traffic
     await client.patch(resources.KSERVICES, "hello", template, "default")
     await runs(live, "hello-00002")
     await live.until(resources.SERVICES, "old-hello", lambda item: True)
