@@ -41,7 +41,7 @@ class TrafficTarget(Model):
 
 
 class RevisionSpec(Model):
-    """Pod spec and what Knative adds to it."""
+    """Pod spec and what Knative adds to it. A part of None is not there; one that is empty is: Go tells the two apart."""
 
     container_concurrency: int | None = None
     timeout_seconds: int | None = None
@@ -61,7 +61,7 @@ class RevisionSpec(Model):
     termination_grace_period_seconds: int | None = None
     active_deadline_seconds: int | None = None
     dns_policy: str = ""
-    dns_config: Plain = {}
+    dns_config: Plain | None = None
     node_selector: dict[str, str] = {}
     node_name: str = ""
     host_network: bool = False
@@ -69,12 +69,12 @@ class RevisionSpec(Model):
     host_ipc: bool = Field(default=False, alias="hostIPC")
     host_users: bool | None = None
     share_process_namespace: bool | None = None
-    security_context: Plain = {}
+    security_context: Plain | None = None
     hostname: str = ""
     hostname_override: str = ""
     subdomain: str = ""
     set_hostname_as_fqdn: bool | None = Field(default=None, alias="setHostnameAsFQDN")
-    affinity: Plain = {}
+    affinity: Plain | None = None
     scheduler_name: str = ""
     scheduling_gates: tuple[Plain, ...] = ()
     tolerations: tuple[Plain, ...] = ()
@@ -86,9 +86,9 @@ class RevisionSpec(Model):
     runtime_class_name: str = ""
     overhead: Plain = {}
     topology_spread_constraints: tuple[Plain, ...] = ()
-    os: Plain = {}
+    os: Plain | None = None
     resource_claims: tuple[Plain, ...] = ()
-    resources: Plain = {}
+    resources: Plain | None = None
 
     @property
     def h2c(self) -> bool:

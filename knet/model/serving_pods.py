@@ -98,7 +98,7 @@ def _pod(spec: RevisionSpec, rules: PodRules) -> Iterator[Fault]:
     features = rules.features
     yield from _closed(spec, features)
     yield from _bounds(spec, rules)
-    yield from under("securityContext", _security(spec.security_context, features))
+    yield from under("securityContext", _security(spec.security_context or {}, features))
     account = spec.service_account_name
     yield from (
         invalid(account, "serviceAccountName", e) for e in serving_names.subdomain(account) if account

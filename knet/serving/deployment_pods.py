@@ -52,7 +52,7 @@ def pod_spec(revision: Revision, settings: Settings, digests: Mapping[str, str])
 def _placed(made: Object, revision: Revision, settings: Settings) -> Object:
     """Where the pod may run, and in which runtime, where the user does not say."""
     deployment = settings.deployment
-    if not made.get("affinity") and deployment.default_affinity_type != "none":
+    if "affinity" not in made and deployment.default_affinity_type != "none":
         made["affinity"] = _spread(revision.metadata.name)
     if not made.get("runtimeClassName") and (name := deployment.runtime_class(revision.metadata.labels)):
         made["runtimeClassName"] = name

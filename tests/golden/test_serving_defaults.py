@@ -11,17 +11,15 @@ from knet.model.serving_defaults import Context, defaulted
 from knet.model.serving_faults import text
 from knet.model.serving_warnings import warnings
 from knet.text import quantity
-from support import golden_output, needs_golden
+from support import golden_pairs, needs_golden
 
 AMOUNTS = {"requests", "limits"}
 
 
 def given():
-    for name in ("cases", "defaults"):
-        wanted = golden_output(f"validation/outputs/{name}.json")
-        for case in golden_output(f"validation/inputs/{name}.json"):
-            if wanted[case["name"]].get("defaulted") and not case.get("skip_defaults"):
-                yield case, wanted[case["name"]]
+    for case, reference in golden_pairs("validation"):
+        if reference.get("defaulted") and not case.get("skip_defaults"):
+            yield case, reference
 
 
 def told(value: Any) -> Any:

@@ -67,6 +67,8 @@ def test_a_container(container, words):
         ({"automountServiceAccountToken": True}, closed("at.automountServiceAccountToken")),
         ({"securityContext": {"runAsUser": -1}}, "expected 0 <= -1 <= 2147483647: at.securityContext.runAsUser\n" + closed("at.securityContext", "at.securityContext.runAsUser")),
         ({"timeoutSeconds": 0}, ""),
+        ({"dnsConfig": {}, "os": {}, "resources": {}}, closed("at.dnsConfig", "at.os", "at.resources")),
+        ({"affinity": {}, "securityContext": {}}, closed("at.affinity", "at.securityContext")),
     ],
 )  # fmt: skip
 def test_a_pod(spec, words):
