@@ -76,8 +76,8 @@ def _compile(mapping: DomainMapping, settings: Settings, out: Mappings) -> None:
     except HttpProtocolError as error:
         out.diagnostics.append(annotation_fault(error, mapping.ref, meta.annotations))
         return
-    out.ingresses[mapping.key] = made
-    out.parents[mapping.key] = mapping.ref
+    out.ingresses[made.key] = made
+    out.parents[made.key] = mapping.ref
     out.implied.add((meta.namespace, service))
     if secret:
         out.secrets.add(secret)

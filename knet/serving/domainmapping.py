@@ -18,6 +18,7 @@ from knet.model.kingress import (
     KIngress,
 )
 from knet.model.meta import ObjectMeta
+from knet.model.names import child_name
 from knet.model.network import LOCAL_DOMAIN, NetworkConfig
 from knet.model.network_certificate import EXTERNAL as EXTERNAL_DOMAIN
 from knet.model.network_certificate import Certificate, HTTP01Challenge
@@ -42,6 +43,11 @@ def backend(uri: str, namespace: str) -> tuple[str, str]:
     if labels[1] != namespace:
         raise RefError(f'resolved URI "{uri}" must be in same namespace as DomainMapping')
     return parts.netloc, labels[0]
+
+
+def child(mapping: DomainMapping) -> str:
+    """The name of a DomainMapping's KIngress and Certificate: its own, unless that is longer than 63 characters."""
+    return child_name(mapping.metadata.name, "")
 
 
 def make_ingress(
@@ -81,7 +87,7 @@ def make_ingress(
     )
     return KIngress(
         metadata=ObjectMeta(
-            name=meta.name,
+            name=child(mapping),
             namespace=meta.namespace,
             labels={
                 **meta.labels,
@@ -103,7 +109,7 @@ def make_certificate(mapping: DomainMapping, issuer: str) -> Certificate:
         meta,
         keys.owner(mapping.api_version, mapping.kind, meta),
         keys.MAPPING_UID_LABEL,
-        name=meta.name,
+        name=child(mapping),
         names=(meta.name,),
         domain=meta.name,
         kind=EXTERNAL_DOMAIN,

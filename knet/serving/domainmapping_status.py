@@ -87,7 +87,6 @@ class _Reconcile:
         self.out = MappingOutcome({})
 
     def run(self) -> None:
-        name = self.mapping.metadata.name
         self.claim()
         tls, challenges = self.certificate()
         host, service = self.reference()
@@ -109,7 +108,7 @@ class _Reconcile:
         else:
             self.propagate(there.status)
         if there is None:
-            self.out.events.append(f'Normal Created Created Ingress "{name}"')
+            self.out.events.append(f'Normal Created Created Ingress "{made.metadata.name}"')
 
     def certificate(self) -> tuple[tuple[IngressTLS, ...], tuple[HTTP01Challenge, ...]]:
         mapping, network = self.mapping, self.world.settings.network
@@ -132,7 +131,8 @@ class _Reconcile:
             self.conditions.false(CERTIFICATE, "CertificateNotOwned", message)
             self.out.certificate = None
             raise _Stop(
-                f'owner: {meta.name} with Type *v1beta1.DomainMapping does not own Certificate: "{meta.name}"'
+                f"owner: {meta.name} with Type *v1beta1.DomainMapping does not own Certificate: "
+                f'"{wanted.metadata.name}"'
             )
         self.scheme = "https"
         if there is not None and there.ready:

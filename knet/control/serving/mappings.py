@@ -15,6 +15,7 @@ from knet.kube.sync import Key
 from knet.model import domainmapping, kingress, network_certificate
 from knet.model.domainmapping import DomainMapping
 from knet.model.network import LOCAL_DOMAIN
+from knet.serving.domainmapping import child
 from knet.serving.domainmapping_status import MappingWorld, reconcile
 from knet.serving.settings import Settings
 
@@ -60,8 +61,9 @@ class DomainMappings(Loop):
     def _world(self, mapping: DomainMapping) -> MappingWorld:
         uri, why = self._resolve(mapping)
         claim = self.cluster.get(resources.CLUSTER_DOMAIN_CLAIMS, ("", mapping.metadata.name))
-        ingress = self.cluster.get(resources.INGRESSES, mapping.key)
-        certificate = self.cluster.get(resources.CERTIFICATES, mapping.key)
+        made = mapping.metadata.namespace, child(mapping)
+        ingress = self.cluster.get(resources.INGRESSES, made)
+        certificate = self.cluster.get(resources.CERTIFICATES, made)
         return MappingWorld(
             self._settings(),
             uri,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from knet.model import domainmapping
@@ -15,11 +17,11 @@ NOW = "2026-01-01T00:00:00Z"
 URI = "http://app.default.svc.cluster.local"
 
 
-def mapping(annotations=None, **status):
+def mapping(annotations=None, name="www.example.com", **status):
     return domainmapping.parse(
         {
             "metadata": {
-                "name": "www.example.com",
+                "name": name,
                 "namespace": "default",
                 "uid": "u",
                 "generation": 2,
@@ -90,6 +92,16 @@ def test_the_issuer_is_the_clusters_or_that_of_the_present_annotation():
     assert issuer() == {key: "c"}
     assert issuer(**{"certificate-class": "old"}) == {key: "c"}
     assert issuer(**{"certificate.class": "mine"}) == {key: "mine"}
+
+
+def test_children_of_a_long_domain_have_a_shorter_name():
+    """Names of KIngresses go into labels, which hold 63 characters."""
+    domain = f"{'a' * 40}.{'b' * 40}.example.com"
+    out = reconcile(mapping(name=domain), world(external_domain_tls=True), NOW)
+    name = out.ingress.metadata.name
+    assert name == f"{domain[:31]}{hashlib.md5(domain.encode()).hexdigest()}"
+    assert out.certificate.metadata.name == out.certificate.spec.secret_name == name
+    assert out.certificate.spec.dns_names == out.ingress.spec.rules[0].hosts == (domain,)
 
 
 @pytest.mark.parametrize(
