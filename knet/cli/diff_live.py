@@ -199,5 +199,4 @@ def _classes(ingresses: Iterable[Object], maps: Iterable[Object]) -> Iterator[st
     config = next((m.get("data") or {} for m in maps if m["metadata"]["name"] == network.NAME), {})
     yield network.parse(config)[0].ingress_class
     for item in ingresses:
-        said = notes(item)
-        yield said.get(kingress.CLASS_ANNOTATION) or said.get(kingress.LEGACY_CLASS_ANNOTATION, "")
+        yield kingress.class_of(notes(item))

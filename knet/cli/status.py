@@ -97,10 +97,9 @@ def state_of(item: Told, warned: str = "") -> Told:
 def _unseen(item: Told) -> str:
     """Of what nobody has said anything yet."""
     from knet.backends.kourier import backend
-    from knet.model.kingress import CLASS_ANNOTATION, LEGACY_CLASS_ANNOTATION
+    from knet.model.kingress import CLASS_ANNOTATION, class_of
 
-    notes = item["metadata"].get("annotations") or {}
-    found = notes.get(CLASS_ANNOTATION) or notes.get(LEGACY_CLASS_ANNOTATION) or "no class"
+    found = class_of(item["metadata"].get("annotations") or {}) or "no class"
     if item.get("kind") != "Ingress" or found == backend.ingress_class:
         return "it was not looked at yet"
     return f"{found}: this gateway serves {backend.ingress_class} (annotation {CLASS_ANNOTATION})"

@@ -28,8 +28,7 @@ class Kept:
     @property
     def ingress_class(self) -> str:
         """Whose it is; those of others, or of none (""), are left exactly as they are."""
-        found = self.notes
-        return found.get(kingress.CLASS_ANNOTATION) or found.get(kingress.LEGACY_CLASS_ANNOTATION, "")
+        return kingress.class_of(self.notes)
 
     @property
     def notes(self) -> dict[str, str]:

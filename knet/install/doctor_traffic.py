@@ -57,8 +57,7 @@ async def _data(client: Client, name: str) -> Mapping[str, str]:
 
 
 def _class(item: Object) -> str:
-    found = notes(item)
-    return str(found.get(kingress.CLASS_ANNOTATION) or found.get(kingress.LEGACY_CLASS_ANNOTATION, ""))
+    return kingress.class_of(notes(item))
 
 
 async def classes(patient: Patient) -> AsyncIterator[Finding]:

@@ -81,9 +81,8 @@ async def _of_certificates(client: Client) -> list[tuple[Resource, Object]]:
 
 
 def class_of(item: Object) -> str:
-    """The ingress class that an object names, by its present or its legacy annotation."""
-    found = notes(item)
-    return str(found.get(kingress.CLASS_ANNOTATION) or found.get(kingress.LEGACY_CLASS_ANNOTATION, ""))
+    """The ingress class that an object names."""
+    return kingress.class_of(notes(item))
 
 
 async def naming(client: Client, ingress_class: str) -> tuple[str, ...]:

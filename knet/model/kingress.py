@@ -7,6 +7,7 @@ Shape, defaults, hash and validation as in knative.dev/networking (facts/transla
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from pydantic import Field
@@ -26,6 +27,14 @@ CLUSTER_LOCAL: Final = "ClusterLocal"
 
 HASH_HEADER = "K-Network-Hash"
 HASH_OVERRIDE = "override"
+
+
+def class_of(annotations: Mapping[str, str]) -> str:
+    """The ingress class that annotations name, in either spelling; empty if none.
+
+    The dotted one counts where both are: it is the one that Knative writes and its gateways read.
+    """
+    return annotations.get(LEGACY_CLASS_ANNOTATION) or annotations.get(CLASS_ANNOTATION, "")
 
 
 class HeaderMatch(Model):
@@ -111,9 +120,8 @@ class KIngress(Model):
 
     @property
     def ingress_class(self) -> str:
-        """The class annotation, by its present or its legacy key; empty if there is none."""
-        notes = self.metadata.annotations
-        return notes.get(CLASS_ANNOTATION) or notes.get(LEGACY_CLASS_ANNOTATION, "")
+        """The class annotation; empty if there is none."""
+        return class_of(self.metadata.annotations)
 
     def defaulted(self) -> KIngress:
         """With defaults: visibility ExternalIP, and 100 percent for a lone split that names none."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from knet.model.kingress import CLASS_ANNOTATION, LEGACY_CLASS_ANNOTATION
+from knet.model.kingress import class_of
 from knet.model.serving import CONFIGURATION_LABEL, REVISION_LABEL
 
 Object = Mapping[str, Any]
@@ -122,8 +122,7 @@ def _route(held: Held, key: tuple[str, str]) -> Link:
 
 
 def _ingress(held: Held, item: Object) -> Link:
-    notes = item["metadata"].get("annotations") or {}
-    name = notes.get(CLASS_ANNOTATION) or notes.get(LEGACY_CLASS_ANNOTATION, "")
+    name = class_of(item["metadata"].get("annotations") or {})
     made = link("Ingress", item, (f"class {name}",), _envoys(held, item))
     if made.state is State.WAITING and not (item.get("status") or {}).get("conditions"):
         why = f"no controller has taken it up: is one for class {name} installed, and running?"
