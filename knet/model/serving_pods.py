@@ -104,7 +104,7 @@ def _pod(spec: RevisionSpec, rules: PodRules) -> Iterator[Fault]:
         invalid(account, "serviceAccountName", e) for e in serving_names.subdomain(account) if account
     )
     every = (*spec.init_containers, *spec.containers)
-    mounted = {m.get("name", "") for c in every for m in items(c, "volumeMounts")}
+    mounted = {str(m.get("name", "")) for c in every for m in items(c, "volumeMounts")}
     yield from volumes(spec.volumes, mounted, features)
     yield from _init_containers(spec, features)
     if not spec.containers:
@@ -163,11 +163,11 @@ def _init_containers(spec: RevisionSpec, features: Features) -> list[Fault]:
         return [
             Fault(f"pod spec support for init-containers is off, but found {len(init)} init containers", "")
         ]
-    names = {c["name"] for c in spec.containers if c.get("name")}
+    names = {str(c["name"]) for c in spec.containers if c.get("name")}
     found: list[Fault] = []
     for i, container in enumerate(init):
-        if container.get("name") in names:
-            found = _again(found, container["name"], i)
+        if (name := str(container.get("name", ""))) in names:
+            found = _again(found, name, i)
         found += under(f"containers[{i}]", initial(container, spec.volumes, features))
     return found
 
@@ -183,10 +183,10 @@ def _containers(spec: RevisionSpec, features: Features) -> list[Fault]:
     names: set[str] = set()
     found: list[Fault] = []
     for i, container in enumerate(given):
-        name = container.get("name")
+        name = str(container.get("name", ""))
         if name and name in names:
             found = _again(found, name, i)
-        names.add(name or "")
+        names.add(name)
         if items(container, "ports"):
             own = serving(container, spec.volumes, features, port_name)
         else:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from knet.model import domainmapping, serving
+from knet.model import domainmapping, features, serving
+from knet.model.serving_pods import pod_rules
+from knet.model.serving_validation import Rules, validate
 from knet.routing.world import World
 from knet.serving.compile import Knative, compile_ingresses
 from serving_golden import config_world
@@ -71,3 +73,42 @@ def test_nothing_is_raised_and_good_objects_stay(items, template, tls, mapped):
             for path in rule.http.paths:
                 assert sum(s.percent for s in path.splits) == 100
     assert not compiled.ingresses.get(mapping.key)
+
+
+leaves = st.sampled_from([None, "", "x", 0, 1, -1, 1.5, True, False, 8012, "8012"])
+fields = st.sampled_from(
+    [
+        *("name", "image", "env", "envFrom", "ports", "containerPort", "protocol", "resources", "claims"),
+        *(
+            "securityContext",
+            "capabilities",
+            "add",
+            "runAsUser",
+            "seccompProfile",
+            "type",
+            "supplementalGroups",
+        ),
+        *("livenessProbe", "readinessProbe", "httpGet", "tcpSocket", "grpc", "port", "periodSeconds"),
+        *("volumeMounts", "mountPath", "mountPropagation", "secret", "projected", "sources", "items", "key"),
+        *("emptyDir", "sizeLimit", "medium", "persistentVolumeClaim", "readOnly", "csi", "downwardAPI"),
+    ]
+)
+shapes = st.recursive(
+    leaves, lambda s: st.lists(s, max_size=3) | st.dictionaries(fields, s, max_size=4), max_leaves=12
+)
+parts = st.lists(st.dictionaries(fields, shapes, max_size=5), max_size=3)
+switches = st.dictionaries(
+    st.sampled_from(["multi-container", "multi-container-probing", "kubernetes.podspec-init-containers"]),
+    st.sampled_from(["enabled", "allowed", "disabled"]),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(parts, parts, parts, st.dictionaries(fields, shapes, max_size=3), switches)
+def test_pods_of_any_shape_are_judged(containers, init, volumes, security, flags):
+    spec = {"containers": containers, "initContainers": init, "volumes": volumes, "securityContext": security}
+    item = serving.parse({"kind": "Revision", "metadata": {"name": "a"}, "spec": spec})
+    rules = Rules(pods=pod_rules(features.parse(flags)[0], {}))
+    for fault in validate(item, rules):
+        assert fault.message
+        assert fault.path.startswith("spec") or not fault.path
