@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack
 
 import pytest
 
 import audited
 import gateway_live
 import real as real_cluster
-from accounts_live import ENFORCED, SYSTEM, UNEXERCISED, component, kubeconfig, reached, trusted
-from knet.control.definitions import definitions
+from accounts_live import ENFORCED, UNEXERCISED, component, kubeconfig, reached, trusted
+from gateways_played import KINDS, prepared, served
 from knet.install import manifests, run
 from knet.install.values import read
 from knet.kube.client import Client
@@ -25,14 +25,12 @@ from knet.kube.resources import (
     ENDPOINT_SLICES,
     EVENTS,
     GATEWAYS,
-    HTTP_PROXIES,
     INGRESSES,
     SECRETS,
     SERVICES,
-    VIRTUAL_SERVICES,
 )
 from live import free_ports
-from migrating import MADE, SELECTOR, StandIn
+from migrating import MADE
 from objects import ingress, path, rule, secret, split, tls
 from objects import service as backend
 from serving_live import Watching, ready
@@ -40,7 +38,6 @@ from stagehand import stagehand
 from support import CLASSES
 
 HOST = "app.example.com"
-KINDS = {"kourier": (), "istio": (GATEWAYS, VIRTUAL_SERVICES), "contour": (HTTP_PROXIES,)}
 CASES = [
     ("kourier", "ingress-only"),
     *((gateway, mode) for gateway in ("contour", "istio") for mode in ("ingress-only", "full")),
@@ -104,38 +101,6 @@ def test_two_beside_each_other_may_what_each_may_and_no_more(pair, mode):
         )
 
     assert rights(*pair) == rights(pair[0]) | rights(pair[1])
-
-
-async def prepared(client, gateway, mode):
-    """What has to be there before knet: the gateway's kinds and namespaces, and Serving where it is somebody else's."""
-    made = [gateway_live.definition(kind) for kind in KINDS[gateway]]
-    names = {"istio": ["istio-system"], "contour": ["contour-external", "contour-internal"]}.get(gateway, [])
-    if mode == "ingress-only":
-        made += [d for d in definitions() if not d["spec"]["group"].endswith("knet.dev")]
-        names = [*names, SYSTEM]
-    await gateway_live.namespaces(client, *names)
-    await gateway_live.defined(client, made)
-
-
-@asynccontextmanager
-async def served(client, gateway, address):
-    """The gateway's pods: without any to be asked no KIngress would become ready. A real API takes no loopback address."""
-    pods = StandIn(client, gateway, address)
-    (pods.port,) = free_ports(1)
-    fronts = [("istio-system", "istio-ingressgateway", SELECTOR)]
-    if gateway == "contour":
-        fronts = [(f"contour-{side}", "envoy", {"app": "envoy"}) for side in ("external", "internal")]
-    for namespace, name, labels in fronts:
-        pair = gateway_live.fronting(namespace, name, address, labels, http2=(80, pods.port))
-        for resource, body in zip((SERVICES, ENDPOINT_SLICES), pair, strict=True):
-            await client.apply(resource, body, manager="test")
-    task = asyncio.create_task(pods.run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 def wanted(gateway, *services, **spec):
