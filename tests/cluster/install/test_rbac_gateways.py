@@ -119,7 +119,7 @@ async def story(live, gateway, address):
     if gateway == "kourier":  # none asks for xDS: it is not served, and says why
         await client.apply(INGRESSES, wanted(gateway, "a", tls=[tls("nowhere", HOST)]), manager="test")
         await live.until(INGRESSES, "app", lambda item: item.get("status"))
-        await live.until(EVENTS, "", lambda item: item["involvedObject"]["name"] == "app")
+        await live.until(EVENTS, "", lambda item: item["involvedObject"].get("name") == "app")
         return
     cert = secret("cert", HOST)
     cert["metadata"].pop("uid")
@@ -128,7 +128,7 @@ async def story(live, gateway, address):
     secured = {"tls": [tls("cert", HOST)]} if gateway == "istio" else {}
     await client.apply(INGRESSES, wanted(gateway, "a", **secured), manager="test")
     await live.until(INGRESSES, "app", ready)
-    await live.until(EVENTS, "", lambda item: item["involvedObject"]["name"] == "app")
+    await live.until(EVENTS, "", lambda item: item["involvedObject"].get("name") == "app")
     await client.apply(INGRESSES, wanted(gateway, "a", "b", **secured), manager="test")
     await live.until(INGRESSES, "app", ready)
     mark = {"istio": "load", "contour": "ep"}[gateway]
