@@ -100,10 +100,7 @@ def domain(name: str, field: str) -> str:
     if len(labels) < 2:
         return _invalid(field, name, "should be a domain with at least two segments separated by dots")
     # the whole has the right shape, so each label has: only its length is left to look at
-    bad = [_invalid(field, part, _too_long(63)) for part in labels if len(part) > 63]
-    if len(bad) > 1:
-        return "[" + ", ".join(dict.fromkeys(bad)) + "]"
-    return bad[0] if bad else ""
+    return next((_invalid(field, part, _too_long(63)) for part in labels if len(part) > 63), "")
 
 
 def _invalid(field: str, value: str, detail: str) -> str:

@@ -95,6 +95,10 @@ def test_domain_mappings():
     local = text(validate(mapping(old={"name": "A.svc.cluster.local"})))
     assert local.count("\n") == 1
     assert "must not be a subdomain" in local
+    long = text(validate(mapping(old={"name": f"{'a' * 64}.{'b' * 64}.com"})))
+    assert long.endswith(
+        f'name: Invalid value: "{"a" * 64}": must be no more than 63 characters: metadata.name'
+    )
     assert text(validate(mapping(old={"namespace": ""}, namespace="x"))) == ""
     assert text(validate(mapping(old={"annotations": {"autoscaling.knative.dev/target": "1"}}))) == ""
     made = mapping(old={"annotations": {CREATOR: "bob"}})
