@@ -25,7 +25,7 @@ INGRESS, CLAIMED, REFERENCE, CERTIFICATE = (
     "ReferenceResolved",
     "CertificateProvisioned",
 )
-PROVIDED = "TLS certificate was provided by user."
+PROVIDED = "TLS certificate was provided externally"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class _Reconcile:
         mapping, network = self.mapping, self.world.settings.network
         meta = mapping.metadata
         if mapping.spec.tls is not None:
-            self.conditions.true(CERTIFICATE, "TLSCertificateProvided", PROVIDED)
+            self.conditions.true(CERTIFICATE, "CertificateExternallyProvided", PROVIDED)
             self.scheme = "https"
             entry = IngressTLS(
                 hosts=(meta.name,), secret_name=mapping.spec.tls.secret_name, secret_namespace=meta.namespace
@@ -155,7 +155,7 @@ class _Reconcile:
 
     def reference(self) -> tuple[str, str]:
         if not self.world.uri:
-            self.conditions.unknown(REFERENCE, "ResolveFailed", self.world.unresolved)
+            self.conditions.false(REFERENCE, "ResolveFailed", self.world.unresolved)
             raise _Stop(self.world.unresolved)
         try:
             found = backend(self.world.uri, self.mapping.metadata.namespace)
@@ -186,8 +186,10 @@ class _Reconcile:
         self.conditions.false(CLAIMED, "DomainAlreadyClaimed", message)
 
     def propagate(self, status: Mapping[str, Any]) -> None:
-        nothing: dict[str, str] = {}
-        ready = next((c for c in status.get("conditions") or () if c.get("type") == "Ready"), nothing)
+        ready = next((c for c in status.get("conditions") or () if c.get("type") == "Ready"), None)
+        if ready is None:
+            self.not_configured()
+            return
         said = ready.get("reason", ""), ready.get("message", "")
         if ready.get("status") == "True":
             self.conditions.true(INGRESS)

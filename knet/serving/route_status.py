@@ -132,7 +132,7 @@ class RouteStatus:
         if certificate.ready:
             self.conditions.true(CERTIFICATE)
         elif certificate.failed:
-            message = f"Certificate {name} failed to be provisioned: {condition.get('message', '')}"
+            message = f"Certificate {name} fails to be provisioned: {condition.get('message', '')}"
             self.conditions.false(CERTIFICATE, "CertificateProvisionFailed", message)
         else:
             message = f"Certificate {name} is not ready: {condition.get('message', '')}"

@@ -236,7 +236,7 @@ async def test_a_domain_without_target_says_so(live):
     made = await live.until(
         resources.DOMAIN_MAPPINGS,
         "www.example.org",
-        lambda item: ready(item, "ReferenceResolved", "Unknown") and condition(item, "ReferenceResolved")[1],
+        lambda item: ready(item, "ReferenceResolved", "False") and condition(item, "ReferenceResolved")[1],
     )
     assert condition(made, "ReferenceResolved")[1:] == (
         "ResolveFailed",

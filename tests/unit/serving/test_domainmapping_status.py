@@ -63,6 +63,29 @@ def test_a_new_generation_that_fails_is_not_configured():
     assert told(out)["IngressReady"] == ("Unknown", "IngressNotConfigured")
 
 
+def test_a_target_that_is_not_there_is_a_failure():
+    out = reconcile(
+        mapping(), MappingWorld(Settings(), unresolved='services "app" not found', claim="default"), NOW
+    )
+    assert out.error == 'services "app" not found'
+    assert told(out)["ReferenceResolved"] == ("False", "ResolveFailed")
+
+
+def test_a_certificate_of_ones_own_is_taken_as_it_is():
+    given = mapping()
+    spec = given.spec.model_copy(update={"tls": domainmapping.SecretTLS(secret_name="mine")})
+    out = reconcile(given.model_copy(update={"spec": spec}), world(external_domain_tls=True), NOW)
+    assert told(out)["CertificateProvisioned"] == ("True", "CertificateExternallyProvided")
+    assert (out.status["url"], out.certificate) == ("https://www.example.com", None)
+
+
+def test_a_kingress_without_a_word_on_ready_is_not_configured():
+    first = reconcile(mapping(), world(), NOW)
+    there = first.ingress.model_copy(update={"status": {"observedGeneration": 0}})
+    seen = MappingWorld(Settings(), uri=URI, claim="default", ingress=there)
+    assert told(reconcile(mapping(), seen, NOW))["IngressReady"] == ("Unknown", "IngressNotConfigured")
+
+
 @pytest.mark.parametrize(("protocol", "scheme"), [("enabled", "http"), ("redirected", "https")])
 def test_the_url_while_a_certificate_is_awaited(protocol, scheme):
     out = reconcile(mapping(), world(external_domain_tls=True, http_protocol=protocol), NOW)

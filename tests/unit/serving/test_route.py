@@ -66,6 +66,16 @@ def test_a_certificate_of_another_issuer_keeps_its_other_annotations():
     assert after == {**before, "networking.knative.dev/certificate.class": "mine"}
 
 
+def test_why_a_certificate_fails_is_said_where_http_is_no_way_out():
+    network = {"external-domain-tls": "enabled", "http-protocol": "redirected"}
+    case = replay(configmaps={**CASE["configmaps"], "config-network": network})
+    case.reconcile()
+    case.certificates("failed")
+    said = condition(case.reconcile(), "CertificateProvisioned")
+    assert (said["status"], said["reason"]) == ("False", "CertificateProvisionFailed")
+    assert said["message"].endswith(" fails to be provisioned: failed")
+
+
 def test_a_certificate_of_somebody_else_stops_the_route():
     case = replay(configmaps={**CASE["configmaps"], "config-network": {"external-domain-tls": "enabled"}})
     case.reconcile()
