@@ -121,10 +121,16 @@ def _several(revision: Revision, settings: Settings) -> bool:
 
 
 def _probes(revision: Revision, *, several: bool) -> str:
-    port = user_port(revision)
+    port, serving = user_port(revision), serving_container(revision)
     if several:
-        return queue_probes.told([(c, port) for c in revision.spec.containers], several=True)
-    return queue_probes.told([(serving_container(revision), port)], several=False)
+        # a command in a sidecar is kubelet's alone: no port says what it would
+        asked = [c for c in revision.spec.containers if c is serving or not _commanded(c)]
+        return queue_probes.told([(c, port) for c in asked], several=True)
+    return queue_probes.told([(serving, port)], several=False)
+
+
+def _commanded(container: Mapping[str, Any]) -> bool:
+    return (container.get("readinessProbe") or {}).get("exec") is not None
 
 
 def _variable(name: str, value: str | Object) -> Object:

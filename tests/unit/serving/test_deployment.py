@@ -7,6 +7,7 @@ import json
 import pytest
 
 from knet.model import config_deployment, config_observability
+from knet.model.features import Features
 from knet.serving.deployment import make_deployment
 from knet.serving.settings import Settings
 from unit.serving.revisions import revision
@@ -34,6 +35,20 @@ def test_a_command_is_run_by_kubelet_and_the_queue_proxy_looks_at_the_port():
     told = json.loads(environment(deployment)["SERVING_READINESS_PROBE"])
     socket = {"port": 9000, "host": "127.0.0.1"}
     assert told == {"tcpSocket": socket, "timeoutSeconds": 1, "periodSeconds": 4}
+
+
+def test_a_command_in_a_sidecar_is_kubelets_alone():
+    """As upstream's own test has it; the serving container's command counts as an open port all the same."""
+    command = {"readinessProbe": {"exec": {"command": ["ok"]}}}
+    serving = {"name": "a", "image": "i", "ports": [{"containerPort": 80}], **command}
+    held = revision()
+    spec = held.spec.model_copy(update={"containers": (serving, {"name": "b", "image": "i", **command})})
+    switches = Features({"multi-container-probing": "enabled"})
+    deployment = make_deployment(held.model_copy(update={"spec": spec}), Settings(features=switches))
+    found = environment(deployment)
+    assert found["ENABLE_MULTI_CONTAINER_PROBES"] == "true"
+    assert json.loads(found["SERVING_READINESS_PROBE"]) == [{"tcpSocket": {"port": 80, "host": "127.0.0.1"}}]
+    assert all("exec" in containers(deployment)[name]["readinessProbe"] for name in "ab")
 
 
 def test_a_liveness_probe_goes_to_where_the_user_listens():
