@@ -19,6 +19,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString as Quoted
 
 from knet.files.place import split
 from knet.serving.shares import Refused, Target
+from knet.text import yaml
 
 KINDS = ("Service", "Route")
 GROUP = "serving.knative.dev/"
@@ -57,8 +58,9 @@ def find(text: str) -> Iterator[Block]:
             continue
         offset = len(b"".join(raw.splitlines(keepends=True)[:lines]).decode())
         try:
+            yaml.load_all(piece)  # bounds the depth, in which ruamel.yaml is quadratic
             nodes = list(YAML().compose_all(part))
-        except BROKEN:
+        except (*BROKEN, yaml.YamlError):
             continue
         yield from filter(None, (_block(node, part, offset, lines) for node in nodes))
 

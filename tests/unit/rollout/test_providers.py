@@ -138,12 +138,16 @@ async def test_hooks_are_asked_again_and_told_what_they_are_asked_about():
         assert (found.ok, found.message) == (False, "409 not today (1 tries)")
         assert (await ask("k", Hook("gate", url, retries=0, ignore=True), {})).ok
 
+    answering = asyncio.Event()
+
     async def slow(_):
-        await asyncio.sleep(5)
+        await answering.wait()
+        return web.Response()
 
     async with serving(slow) as url:
         found = await ask("k", Hook("gate", url, retries=0, timeout=0.05), {})
         assert "no answer within 0.05 s" in found.message
+        answering.set()
     found = await ask("k", Hook("gate", url, retries=0), {})
     assert not found.ok
 
