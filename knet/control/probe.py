@@ -88,13 +88,14 @@ class Prober:
         self._waiting += 1
         try:
             pause = _FIRST_PAUSE
-            while not await self._answers(target):
+            while not await self.answers(target):
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, max(_LONGEST_PAUSE, self._waiting / _RATE))
         finally:
             self._waiting -= 1
 
-    async def _answers(self, target: Target) -> bool:
+    async def answers(self, target: Target) -> bool:
+        """Whether the host is served now."""
         async with self._slots:
             return await _ask(target) is Verdict.READY
 

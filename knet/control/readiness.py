@@ -96,6 +96,8 @@ class Confirmations:
 
     async def _probed(self, wanted: Mapping[Ref, str], target: Target) -> Outcome:
         """Asks until the host is served, or a gateway refuses: one that has come since then, for example."""
+        if await self._prober.answers(target):
+            return Outcome(())  # as most: of thousands that are published at once none has to be watched further
         probing = asyncio.create_task(self._prober.confirm(target))
         refusing = asyncio.ensure_future(self._acked(wanted, _NEVER))
         try:
