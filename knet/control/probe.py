@@ -20,7 +20,8 @@ from typing import Any
 from knet.model.kingress import HASH_HEADER
 
 _TIMEOUT = 1.0
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 2.0
+_FIRST_PAUSE, _SOON, _LONGEST_PAUSE = 0.02, 0.4, 2.0
+"""Pauses between probes, in seconds: the first, that after which others have their turn, and the longest of a few."""
 _ANSWERED_BY_UPSTREAM = "x-envoy-upstream-service-time"
 _RESET_BY_UPSTREAM = b"reset reason: remote reset"
 _MOST = 4096
@@ -75,7 +76,7 @@ def judge(answer: bytes, wanted: str) -> Verdict:
 
 
 class Prober:
-    """Asks for many at a time, a bounded number at once. Who is not answered for steps aside between two probes: hosts
+    """Asks for many, so many at a time. Who is not answered for soon gives way to others, and asks now and then: hosts
     that are never served keep nobody waiting. Belongs to one event loop.
     """
 
@@ -84,20 +85,34 @@ class Prober:
         self._waiting = 0
 
     async def confirm(self, target: Target) -> None:
-        """Returns when the host is served. Asks again with growing pauses; ends by cancellation only."""
+        """Returns when the host is served; ends by cancellation only."""
+        if not await self.soon(target):
+            await self.later(target)
+
+    async def soon(self, target: Target) -> bool:
+        """Whether the host is served at the first few probes."""
+        async with self._slots:
+            pause = _FIRST_PAUSE
+            while await _ask(target) is not Verdict.READY:
+                if pause > _SOON:
+                    return False
+                await asyncio.sleep(pause)
+                pause *= 2
+            return True
+
+    async def later(self, target: Target) -> None:
+        """Returns when the host is served. Asks with growing pauses, which are longer the more there are that wait."""
         self._waiting += 1
         try:
-            pause = _FIRST_PAUSE
-            while not await self.answers(target):
+            pause = _SOON
+            while True:
                 await asyncio.sleep(pause)
+                async with self._slots:
+                    if await _ask(target) is Verdict.READY:
+                        return
                 pause = min(pause * 2, max(_LONGEST_PAUSE, self._waiting / _RATE))
         finally:
             self._waiting -= 1
-
-    async def answers(self, target: Target) -> bool:
-        """Whether the host is served now."""
-        async with self._slots:
-            return await _ask(target) is Verdict.READY
 
 
 async def _ask(target: Target) -> Verdict:

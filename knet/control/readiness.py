@@ -96,9 +96,9 @@ class Confirmations:
 
     async def _probed(self, wanted: Mapping[Ref, str], target: Target) -> Outcome:
         """Asks until the host is served, or a gateway refuses: one that has come since then, for example."""
-        if await self._prober.answers(target):
-            return Outcome(())  # as most: of thousands that are published at once none has to be watched further
-        probing = asyncio.create_task(self._prober.confirm(target))
+        if await self._prober.soon(target):
+            return Outcome(())  # as most are: tasks for each of thousands would take 40 MB
+        probing = asyncio.create_task(self._prober.later(target))
         refusing = asyncio.ensure_future(self._acked(wanted, _NEVER))
         try:
             await asyncio.wait((probing, refusing), return_when=asyncio.FIRST_COMPLETED)
