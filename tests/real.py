@@ -120,17 +120,26 @@ def _process(name: str, arguments: list[str], folder: Path) -> Iterator[subproce
                 process.wait()
 
 
+_LAST = ("/readyz", *(f"/api/v1/namespaces/default/{kind}/kubernetes" for kind in ("services", "endpoints")))
+"""What it has when its start is over: it makes its own Service after it has said that it is ready."""
+
+
 def _ready(made: Real, server: subprocess.Popen[bytes], folder: Path) -> None:
     """Asks until it says that it is ready; it tells nobody by itself."""
     deadline = time.monotonic() + PATIENCE
-    request = urllib.request.Request(f"{made.url}/readyz", headers={"authorization": f"Bearer {TOKEN}"})
+    missing = list(_LAST)
     while server.poll() is None and time.monotonic() < deadline:
+        asked = urllib.request.Request(
+            f"{made.url}{missing[0]}", headers={"authorization": f"Bearer {TOKEN}"}
+        )
         try:
-            with urllib.request.urlopen(request, context=made.tls(), timeout=5) as answer:
+            with urllib.request.urlopen(asked, context=made.tls(), timeout=5) as answer:
                 if answer.status == 200:
-                    return
+                    del missing[0]
         except (OSError, urllib.error.URLError):
             time.sleep(0.05)
+        if not missing:
+            return
     raise RuntimeError(
         f"kube-apiserver did not become ready:\n{(folder / 'kube-apiserver.log').read_text()[-2000:]}"
     )

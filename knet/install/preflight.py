@@ -12,7 +12,7 @@ from knet.install.inventory import Inventory
 from knet.install.migrate_state import remembered
 from knet.install.values import Mode, Values
 from knet.kube.client import Client
-from knet.kube.resources import CUSTOM_RESOURCE_DEFINITIONS, DEPLOYMENTS, INGRESSES
+from knet.kube.resources import CUSTOM_RESOURCE_DEFINITIONS, DEPLOYMENTS, INGRESSES, NAMESPACES
 from knet.model.network import SYSTEM_NAMESPACE
 from knet.rollout.migration import Migration
 
@@ -27,15 +27,18 @@ HELP = {
     "istio": "install Istio first (istioctl install, or its Helm charts base, istiod and gateway)",
     "contour": "install Contour first, once in contour-external and once in contour-internal",
 }
+HOMES = {"istio": "istio-system"}
+"""Where what we bring stands beside what the gateway has brought."""
 CONTROLLERS = {name: f"net-{name}-controller" for name in GATEWAY_KINDS}
 """The Deployments of Knative's own plugins in knative-serving."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What stands on the cluster: names of definitions, and of Deployments in knative-serving."""
+    """What stands on the cluster: names of definitions and namespaces, and of Deployments in knative-serving."""
 
     definitions: frozenset[str]
+    namespaces: frozenset[str]
     deployments: dict[str, dict[str, Any]]
     inventory: Inventory | None = None
     migration: Migration | None = None
@@ -54,10 +57,12 @@ class Facts:
 async def facts_of(client: Client, found: Inventory | None) -> Facts:
     """Asks the cluster."""
     definitions = await client.list(CUSTOM_RESOURCE_DEFINITIONS)
+    namespaces = await client.list(NAMESPACES)
     deployments = await client.list(DEPLOYMENTS, SYSTEM_NAMESPACE)
     under_way = await remembered(client)
     return Facts(
         frozenset(item["metadata"]["name"] for item in definitions.items),
+        frozenset(item["metadata"]["name"] for item in namespaces.items),
         {item["metadata"]["name"]: item for item in deployments.items},
         found,
         under_way.state if under_way else None,
@@ -71,6 +76,11 @@ def refusals(values: Values, facts: Facts) -> Iterator[Diagnostic]:
         if missing:
             yield checks.INSTALL_REFUSED(
                 f"{gateway} is not on this cluster: it has no {' and no '.join(missing)}",
+                hint=HELP[gateway],
+            )
+        elif HOMES.get(gateway, SYSTEM_NAMESPACE) not in facts.namespaces | {SYSTEM_NAMESPACE}:
+            yield checks.INSTALL_REFUSED(
+                f"{gateway} is not in namespace {HOMES[gateway]}, which is not there",
                 hint=HELP[gateway],
             )
     if values.mode is Mode.FULL and facts.upstream:

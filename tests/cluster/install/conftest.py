@@ -77,9 +77,14 @@ class Place:
                 pass  # each look is a request: the stagehand has its turn meanwhile
 
     async def uninstall(self, **options):
-        return await leaving.uninstall(
+        """Namespaces are emptied by the cluster in its own time, for which nobody else waits."""
+        gone = await leaving.uninstall(
             self.client, await apply.recorded(self.client), run.Voice(), wait=30.0, **options
         )
+        for ref in gone:
+            if ref.kind == NAMESPACES.kind:
+                await apply.gone(self.client, ref, 30.0)
+        return gone
 
 
 @pytest.fixture(params=["embedded", "real"])

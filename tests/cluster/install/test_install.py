@@ -111,7 +111,7 @@ async def test_what_was_there_before_stays_after(place):
 async def test_it_says_why_it_is_not_ready(place):
     place.works = lambda item: item["metadata"]["name"] != "knet-controller"
     with pytest.raises(KnetError, match="KNET382: Deployment knative-serving/knet-controller") as caught:
-        await place.install(wait=4.0)
+        await place.install(wait=8.0)
     assert len(caught.value.diagnostics) == 1
     assert "no pod of it has been made" in str(caught.value)
     place.mend()
