@@ -35,7 +35,7 @@ from knet.local.controllers.collector import Collector
 from knet.local.pods.images import Images
 from knet.local.pods.machine import Backoff
 from knet.local.pods.node import NODE, Node, Options
-from versions import Version
+from versions import ROOT, Version
 
 ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 RESOLVER = "/etc/resolv.conf"
@@ -75,6 +75,8 @@ class Surroundings:
             return item
         namespace = item["metadata"]["namespace"]
         places = {"resolver": (RESOLVER, self._resolver(namespace))}
+        if ROOT.is_relative_to("/tmp"):  # pods have a /tmp of their own, which would hide the checkout
+            places["checkout"] = (str(ROOT), ROOT)
         if spec.get("serviceAccountName") and spec.get("automountServiceAccountToken", True):
             places["account"] = (ACCOUNT, self._account(namespace))
         volumes = [{"name": n, "hostPath": {"path": str(source)}} for n, (_, source) in places.items()]

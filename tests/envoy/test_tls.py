@@ -80,7 +80,11 @@ async def test_the_default_certificate_is_for_names_without_one(tmp_path):
         default = secret("gateway-cert", "gateway.example.com")
         default["metadata"]["namespace"] = "knative-serving"
         await live.apply(default, secret("own", FIRST))
-        await live.apply(config_map("config-kourier", certs_secret_name="gateway-cert"))
+        await live.apply(
+            config_map(
+                "config-kourier", certs_secret_name="gateway-cert", certs_secret_namespace="knative-serving"
+            )
+        )
         await live.apply(
             ingress("first", rule([FIRST], path(split("app"))), tls=[tls("own", FIRST)]),
             ingress("second", rule([SECOND], path(split("app")))),

@@ -77,14 +77,19 @@ class Place:
                 pass  # each look is a request: the stagehand has its turn meanwhile
 
     async def uninstall(self, **options):
-        """Namespaces are emptied by the cluster in its own time, for which nobody else waits."""
         gone = await leaving.uninstall(
             self.client, await apply.recorded(self.client), run.Voice(), wait=30.0, **options
         )
-        for ref in gone:
-            if ref.kind == NAMESPACES.kind:
-                await apply.gone(self.client, ref, 30.0)
+        await self.namespaces_ended()
         return gone
+
+    async def namespaces_ended(self):
+        """They are emptied by the cluster in its own time, for which no command waits."""
+        async with asyncio.timeout(30):
+            while any(
+                n["metadata"].get("deletionTimestamp") for n in (await self.client.list(NAMESPACES)).items
+            ):
+                pass  # each look is a request: the stagehand has its turn meanwhile
 
 
 @pytest.fixture(params=["embedded", "real"])

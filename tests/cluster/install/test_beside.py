@@ -73,6 +73,7 @@ async def test_it_comes_and_goes_and_nothing_of_the_first_is_written(place, gate
 
     code, _, err = await knet(place, "install", "--gateway", gateway)
     assert code == 0, err
+    await place.namespaces_ended()
     again = await everything(place.client)
     assert again.keys() == first.keys()
     assert {ref.name for ref in again if again[ref] != first[ref]} == SHARED
