@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,8 +25,9 @@ from knet.model.features import Features
 from knet.model.network import SYSTEM_NAMESPACE
 from knet.model.serving_annotations import limits
 from knet.model.serving_defaults import Context
-from knet.model.serving_faults import text
+from knet.model.serving_faults import text, under
 from knet.model.serving_pods import pod_rules
+from knet.model.serving_shape import misshapen
 from knet.model.serving_updates import updated
 from knet.model.serving_validation import DEFAULTS, Rules, validate
 from knet.model.serving_warnings import warnings
@@ -112,6 +113,8 @@ def review(asked: Asked, policy: Policy = POLICY) -> Verdict:
     """What becomes of a write, in the words of Knative's webhooks. Kinds that are not ours pass as they are."""
     if asked.operation == "DELETE":
         return Verdict(asked.new, _kept(asked))
+    if wrong := _misshapen(asked):
+        return Verdict(asked.new, wrong)
     item = fill(asked, policy)
     said = refusal(asked.collection, item, asked.old, policy.rules)
     told: tuple[str, ...] = ()
@@ -147,7 +150,7 @@ def refusal(collection: str, new: Object, old: Object | None, rules: Rules = DEF
         return text(internal_validation.validate(kind, new, rules.limits, pods.max_concurrency))
     if collection not in SERVING:
         return ""
-    parse = domainmapping.parse if collection.startswith("domainmappings") else serving.parse
+    parse = _parser(collection)
     try:
         item = parse(_without_status(new))
     except ValidationError as error:
@@ -159,6 +162,26 @@ def refusal(collection: str, new: Object, old: Object | None, rules: Rules = DEF
     except ValidationError:  # what stands was never right: nothing can be held against it
         return text(validate(item, rules, update=True))
     return text(updated(item, before, rules))
+
+
+def _misshapen(asked: Asked) -> str:
+    """What has another type than it is to have: nothing is filled in or judged then. Go does not decode it at all."""
+    if asked.collection not in SERVING:
+        return ""
+    try:
+        item = _parser(asked.collection)(_without_status(asked.new))
+    except ValidationError as error:
+        return _shape(error)
+    spec = asked.new.get("spec") or {}
+    if isinstance(item, serving.Revision):
+        return text(under("spec", misshapen(spec)))
+    if isinstance(item, serving.KService | serving.Configuration):
+        return text(under("spec.template.spec", misshapen((spec.get("template") or {}).get("spec") or {})))
+    return ""
+
+
+def _parser(collection: str) -> Callable[[Object], Any]:
+    return domainmapping.parse if collection.startswith("domainmappings") else serving.parse
 
 
 def _kept(asked: Asked) -> str:

@@ -15,6 +15,7 @@ from knet.model.features import SECURE_POD_DEFAULTS, Features
 from knet.model.serving import RevisionSpec
 from knet.model.serving_containers import ids, initial, items, serving, sidecar
 from knet.model.serving_faults import Fault, disallowed, invalid, missing, out_of_bounds, under
+from knet.model.serving_shape import misshapen
 from knet.model.serving_volumes import volumes
 from knet.text import go
 
@@ -91,7 +92,8 @@ def pod_rules(features: Features, data: Mapping[str, str]) -> PodRules:
 
 def pod(spec: RevisionSpec, at: str, rules: PodRules) -> list[Fault]:
     """What is wrong with a revision's spec at `at`."""
-    return under(at, _pod(spec, rules))
+    every = {"containers": spec.containers, "initContainers": spec.init_containers, "volumes": spec.volumes}
+    return under(at, misshapen(every) or _pod(spec, rules))
 
 
 def _pod(spec: RevisionSpec, rules: PodRules) -> Iterator[Fault]:
