@@ -13,6 +13,8 @@ from typing import Any
 
 from knet import checks
 from knet.errors import Diagnostic, ObjectRef
+from knet.model import label_selector
+from knet.model.label_selector import LabelSelector
 from knet.text.gotemplate import TemplateError, compile_template
 
 NAME = "config-network"
@@ -41,7 +43,7 @@ class NetworkConfig:
     enable_mesh_pod_addressability: bool = False
     mesh_compatibility_mode: str = "auto"
     default_external_scheme: str = "http"
-    namespace_wildcard_cert_selector: str = ""
+    namespace_wildcard_cert_selector: LabelSelector | None = None
 
 
 class _BadValue(ValueError):
@@ -64,7 +66,8 @@ def parse(
             if key != "internal-encryption" or value:
                 values[field] = value
         except _BadValue as error:
-            hint = f"knet goes on with its default, {_DEFAULTS[field]}"
+            default = "none" if _DEFAULTS[field] is None else _DEFAULTS[field]
+            hint = f"knet goes on with its default, {default}"
             found.append(checks.BAD_CONFIG(f"{key}: {error}", about=about, field=f"data[{key}]", hint=hint))
     return replace(NetworkConfig(), **values), tuple(found)
 
@@ -90,6 +93,13 @@ def _bool(value: str) -> bool:
     if value in ("0", "f", "F", "FALSE", "false", "False"):
         return False
     raise _BadValue(f'"{value}" is neither true nor false')
+
+
+def _selector(value: str) -> LabelSelector | None:
+    try:
+        return label_selector.parse(value)
+    except ValueError as error:
+        raise _BadValue(str(error)) from None
 
 
 def _seconds(value: str) -> int:
@@ -151,7 +161,7 @@ _KEYS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "enable-mesh-pod-addressability": ("enable_mesh_pod_addressability", _bool),
     "mesh-compatibility-mode": ("mesh_compatibility_mode", _mesh_mode),
     "default-external-scheme": ("default_external_scheme", _text),
-    "namespace-wildcard-cert-selector": ("namespace_wildcard_cert_selector", _text),
+    "namespace-wildcard-cert-selector": ("namespace_wildcard_cert_selector", _selector),
     "autoTLS": ("external_domain_tls", _tls_switch),
     "auto-tls": ("external_domain_tls", _tls_switch),
     "external-domain-tls": ("external_domain_tls", _tls_switch),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from knet.model.kingress import CLUSTER_LOCAL, EXTERNAL, IngressTLS
 from knet.model.network_certificate import EXTERNAL as EXTERNAL_DOMAIN
 from knet.model.network_certificate import LOCAL, Certificate, HTTP01Challenge
 from knet.model.serving import ROUTE_LABEL, Route
-from knet.serving import certificates, keys
+from knet.serving import certificates, keys, wildcards
 from knet.serving.domains import Domains, Visibility, is_local
 from knet.serving.route_status import NOT_ENABLED, NOT_ENABLED_LOCAL, RouteStatus
 from knet.serving.traffic import Traffic
@@ -43,13 +43,15 @@ def order(
     shown: Visibility,
     *,
     before: Mapping[str, Certificate],
+    shared: Sequence[Certificate] = (),
     status: RouteStatus,
 ) -> Ordered:
-    """Orders what external-domain-tls and cluster-local-domain-tls ask for, and writes it into `status`.
+    """Orders what external-domain-tls and cluster-local-domain-tls ask for, and writes it into `status`. `shared` are
+    the wildcard Certificates of the namespace for the Route's domain: hosts that they cover need none of their own.
 
     Raises DomainError.
     """
-    work = _Orders(route, domains, before, status)
+    work = _Orders(route, domains, before, shared, status)
     network = domains.settings.network
     try:
         external = work.external(found, shown)
@@ -70,12 +72,18 @@ def external_hosts(found: Traffic, domains: Domains, shown: Visibility) -> dict[
 
 class _Orders:
     def __init__(
-        self, route: Route, domains: Domains, before: Mapping[str, Certificate], status: RouteStatus
+        self,
+        route: Route,
+        domains: Domains,
+        before: Mapping[str, Certificate],
+        shared: Sequence[Certificate],
+        status: RouteStatus,
     ) -> None:
         self.route = route
         self.domains = domains
         self.network = domains.settings.network
         self.before = before
+        self.shared = shared
         self.status = status
         self.out = Ordered(dict(before))
 
@@ -88,8 +96,11 @@ class _Orders:
         for host, tag in hosts.items():
             domain = self.domains.domain
             wanted = certificates.route_certificate(self.route, tag, (host,), domain, self.network)
-            certificate = self.certificate(wanted)
-            names = certificate.spec.dns_names
+            names = wanted.spec.dns_names
+            certificate = wildcards.covering(names, self.shared)
+            if certificate is None or (not certificate.ready and self.has(wanted)):
+                certificate = self.certificate(wanted)
+                names = certificate.spec.dns_names
             self.status.scheme(names, "https")
             self.status.certificate(certificate)
             renewing = certificate.condition("Renewing").get("status") == "True"
@@ -117,6 +128,11 @@ class _Orders:
                 self.status.encrypted_inside(hosts)
                 self.out.tls.append(certificates.tls(certificate, hosts))
         self.drop_orphans(LOCAL, used)
+
+    def has(self, wanted: Certificate) -> bool:
+        """Whether there is one already that can be used: https must not pause until a wildcard is issued."""
+        before = self.before.get(wanted.metadata.name)
+        return before is not None and before.ready
 
     def certificate(self, wanted: Certificate) -> Certificate:
         """The Certificate as it will be: made, or brought to what is wanted. Raises _NotOwned."""

@@ -31,7 +31,8 @@ class RouteWorld:
     """What a Route looks at: its settings, its targets, and its own children as they stand.
 
     `services`, `endpoints` and `certificates` are those of the Route's namespace that carry its label
-    or one of the names it wants; they are keyed by name.
+    or one of the names it wants; they are keyed by name. `shared` are the namespace's wildcard Certificates
+    for the Route's domain.
     """
 
     settings: Settings
@@ -40,6 +41,7 @@ class RouteWorld:
     services: Mapping[str, Service] = field(default_factory=dict)
     endpoints: Mapping[str, Endpoints] = field(default_factory=dict)
     certificates: Mapping[str, Certificate] = field(default_factory=dict)
+    shared: Sequence[Certificate] = ()
 
 
 @dataclass(slots=True)
@@ -103,6 +105,7 @@ class _Reconcile:
             self.domains,
             self.visibility,
             before=self.world.certificates,
+            shared=self.world.shared,
             status=self.status,
         )
         self.out.certificates = ordered.certificates

@@ -13,16 +13,8 @@ from knet.control.serving.certificates import CLASS, Certificates
 from knet.control.serving.mappings import DomainMappings
 from knet.control.serving.routes import Routes
 from knet.kube import resources
+from routes_live import DOMAIN, LATEST, revision, route, served
 from serving_live import condition, ready, serving_live
-
-DOMAIN = "example.com"
-SERVED = {
-    "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}],
-    "privateLoadBalancer": {
-        "ingress": [{"domainInternal": "kourier-internal.kourier-system.svc.cluster.local"}]
-    },
-    "publicLoadBalancer": {"ingress": [{"domainInternal": "kourier.kourier-system.svc.cluster.local"}]},
-}
 
 
 @pytest.fixture
@@ -30,56 +22,6 @@ async def live():
     async with serving_live(Routes, DomainMappings, Certificates) as made:
         await made.configure("config-domain", **{DOMAIN: ""})
         yield made
-
-
-async def revision(live, name, configuration="hello", *, latest=True):
-    """A Configuration with a revision that is ready."""
-    spec = {"containers": [{"image": "a"}]}
-    body = {
-        "apiVersion": "serving.knative.dev/v1",
-        "kind": "Revision",
-        "metadata": {
-            "name": name,
-            "namespace": "default",
-            "labels": {"serving.knative.dev/configuration": configuration},
-        },
-        "spec": spec,
-    }
-    made = await live.client.create(resources.REVISIONS, body)
-    now = "2026-01-01T00:00:00Z"
-    good = {
-        "observedGeneration": 1,
-        "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": now}],
-    }
-    await live.status(resources.REVISIONS, made, good)
-    if latest:
-        held = {
-            "apiVersion": "serving.knative.dev/v1",
-            "kind": "Configuration",
-            "metadata": {"name": configuration, "namespace": "default"},
-            "spec": {"template": {"spec": spec}},
-        }
-        held = await live.client.apply(resources.CONFIGURATIONS, held, manager="test")
-        await live.status(resources.CONFIGURATIONS, held, {**good, "latestReadyRevisionName": name})
-
-
-def route(*traffic, name="hello", **annotations):
-    return {
-        "apiVersion": "serving.knative.dev/v1",
-        "kind": "Route",
-        "metadata": {"name": name, "namespace": "default", "annotations": annotations},
-        "spec": {"traffic": list(traffic)},
-    }
-
-
-LATEST = {"configurationName": "hello", "latestRevision": True, "percent": 100}
-
-
-async def served(live, name="hello"):
-    """The KIngress, once a gateway has said that it serves it."""
-    made = await live.until(resources.INGRESSES, name, lambda item: item["metadata"]["generation"])
-    generation = made["metadata"]["generation"]
-    return await live.status(resources.INGRESSES, made, {**SERVED, "observedGeneration": generation})
 
 
 async def test_a_route_becomes_ready_when_its_ingress_is(live):

@@ -17,6 +17,7 @@ from knet.control.serving.internal import InternalCertificates
 from knet.control.serving.labels import Labels
 from knet.control.serving.loop import Loop
 from knet.control.serving.mappings import DomainMappings
+from knet.control.serving.namespaces import Namespaces
 from knet.control.serving.revisions import Resolver, Revisions
 from knet.control.serving.routes import Routes
 from knet.control.serving.serverless import ServerlessServices
@@ -48,6 +49,7 @@ KINDS = (
     resources.DEPLOYMENTS,
     resources.POD_AUTOSCALERS,
     resources.IMAGES,
+    resources.NAMESPACES,
 )
 
 
@@ -89,6 +91,7 @@ class Serving:
             Labels: lambda: Labels(cluster, settings),
             Routes: lambda: Routes(cluster, settings),
             DomainMappings: lambda: DomainMappings(cluster, settings),
+            Namespaces: lambda: Namespaces(cluster, settings),
             Certificates: lambda: Certificates(cluster),
             InternalCertificates: lambda: InternalCertificates(cluster, settings),
             ServerlessServices: lambda: ServerlessServices(cluster),

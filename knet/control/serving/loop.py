@@ -59,7 +59,8 @@ class Loop:
         for item in (old, new):
             name = controller_of(item, self.resource.kind) if item else ""
             if name:
-                self.queue.add_after((key[0], name), self.lag if old and new else 0.0)
+                owner = key[0] if self.resource.namespaced else "", name
+                self.queue.add_after(owner, self.lag if old and new else 0.0)
 
     def everything(self) -> None:
         """Has all objects looked at: something changed that concerns them all."""

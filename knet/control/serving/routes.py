@@ -20,6 +20,7 @@ from knet.model.core import Endpoints, Service
 from knet.model.kingress import KIngress
 from knet.model.network_certificate import Certificate
 from knet.model.serving import ROUTE_LABEL, Configuration, Revision, Route
+from knet.serving import wildcards
 from knet.serving.domains import DomainError, Domains
 from knet.serving.placeholders import replaced
 from knet.serving.route import RouteOutcome, RouteWorld, reconcile
@@ -40,16 +41,24 @@ class Routes(Loop):
         self._targeting = cluster.index(resources.ROUTES, _targets)
         self._placeholders = cluster.index(resources.SERVICES, _by_route)
         self._certificates = cluster.index(resources.CERTIFICATES, _by_route)
+        self._wildcards = cluster.index(resources.CERTIFICATES, _by_domain)
+        self._neighbours = cluster.index(resources.ROUTES, _namespace)
         super().__init__(cluster)
         self.owning(resources.INGRESSES, resources.SERVICES, resources.ENDPOINTS, resources.CERTIFICATES)
         cluster.on(resources.CONFIGURATIONS, self._target_changed)
         cluster.on(resources.REVISIONS, self._target_changed)
+        cluster.on(resources.CERTIFICATES, self._wildcard_changed)
 
     def _target_changed(self, key: Key, old: Object | None, new: Object | None) -> None:
         if old and new and old.get("status") == new.get("status") and _labels(old) == _labels(new):
             return
         for route in self._targeting.get("/".join(key)):
             self.queue.add(route)
+
+    def _wildcard_changed(self, key: Key, old: Object | None, new: Object | None) -> None:
+        if any(item is not None and label(item, wildcards.LABEL) for item in (old, new)):
+            for route in self._neighbours.get(key[0]):
+                self.queue.add(route)
 
     async def reconcile(self, item: Object) -> float | None:
         route = _typed(item)
@@ -77,6 +86,8 @@ class Routes(Loop):
             if (there := self.cluster.get(resources.ENDPOINTS, (meta.namespace, name)))
         }
         certificates = {key[1]: _certificate(item) for key, item in self._certificates.get(mine).items()}
+        domain = settings.domains.lookup(meta.labels)
+        shared = sorted(self._wildcards.get(f"{meta.namespace}/{domain}").items())
         return RouteWorld(
             settings,
             self.known(meta.namespace),
@@ -84,6 +95,7 @@ class Routes(Loop):
             services,
             endpoints,
             certificates,
+            tuple(_certificate(item) for _, item in shared),
         )
 
     def known(self, namespace: str) -> Known:
@@ -157,6 +169,15 @@ def _names(route: Route, settings: Settings) -> Iterable[str]:
 def _by_route(item: Object) -> Iterable[str]:
     name = label(item, ROUTE_LABEL)
     return (f"{item['metadata'].get('namespace', '')}/{name}",) if name else ()
+
+
+def _by_domain(item: Object) -> Iterable[str]:
+    domain = label(item, wildcards.LABEL)
+    return (f"{item['metadata'].get('namespace', '')}/{domain}",) if domain else ()
+
+
+def _namespace(item: Object) -> Iterable[str]:
+    return (item["metadata"]["namespace"],)
 
 
 def _targets(item: Object) -> Iterable[str]:

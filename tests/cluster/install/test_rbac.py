@@ -17,7 +17,7 @@ from knet.kube import resources
 from knet.kube.client import Client
 from knet.kube.connection import from_kubeconfig
 from live import free_ports
-from serving_live import Watching, service
+from serving_live import Watching, ready, service
 from stagehand import stagehand
 
 SYSTEM = "knative-serving"
@@ -76,6 +76,7 @@ async def story(client):
             "autocreate-cluster-domain-claims": "true",
             "external-domain-tls": "Enabled",
             "certificate-class": "knet.certificate.networking.knative.dev",
+            "namespace-wildcard-cert-selector": "matchLabels: {shared: certificate}",
         },
         "config-gc": {
             "retain-since-create-time": "disabled",
@@ -110,6 +111,13 @@ async def story(client):
         "default",
     )
     await live.until(resources.CLUSTER_DOMAIN_CLAIMS, "shop.example.org", lambda item: True)
+
+    # a Certificate that a namespace owns
+    meta = {"name": "shared", "labels": {"shared": "certificate"}}
+    await client.create(resources.NAMESPACES, {"metadata": meta})
+    await live.until(resources.CERTIFICATES, "shared.example.com", ready, "shared")
+    await client.patch(resources.NAMESPACES, "shared", {"metadata": {"labels": {"shared": None}}})
+    await live.gone(resources.CERTIFICATES, "shared.example.com", "shared")
 
     # more pods than one, and another image for all queue-proxies
     two = service(name="two", image="dev.local/hello:1")

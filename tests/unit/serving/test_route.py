@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import copy
 
+import pytest
+
 from knet.model.core import Service
 from knet.model.meta import ObjectMeta
+from knet.model.network_certificate import Certificate, CertificateSpec
 from knet.serving.conditions import Conditions
 from serving_golden import Replay, _with
 
@@ -200,3 +203,55 @@ def test_what_did_not_change_keeps_its_time():
     again.unknown("A", "Waiting", "")
     again.true("A")
     assert [c["lastTransitionTime"] for c in again.dump()] == [early, early]
+
+
+def shared(status):
+    """The wildcard Certificate of the namespace."""
+    name = "default.example.com"
+    condition = {"type": "Ready", "status": status, "reason": "Pending", "message": "soon"}
+    return Certificate(
+        metadata=ObjectMeta(name=name, namespace="default"),
+        spec=CertificateSpec(dns_names=(f"*.{name}",), secret_name=name),
+        status={"conditions": [condition]},
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "scheme", "reason", "tls"),
+    [
+        ("True", "https", "", 2),
+        ("Unknown", "http", "HTTPDowngrade", 0),
+        ("False", "http", "HTTPDowngrade", 0),
+    ],
+)
+def test_a_route_waits_for_a_wildcard_and_orders_none(status, scheme, reason, tls):
+    case = replay(configmaps={**CASE["configmaps"], "config-network": {"external-domain-tls": "enabled"}})
+    case.world = _with(case.world, shared=(shared(status),))
+    shown = case.reconcile()
+    assert shown["certificates"] is None
+    assert shown["status"]["url"] == f"{scheme}://hello.default.example.com"
+    assert condition(shown, "CertificateProvisioned").get("reason", "") == reason
+    entries = shown["ingress"]["spec"].get("tls") or []
+    assert len(entries) == tls
+    assert {e["secretName"] for e in entries} <= {"default.example.com"}
+
+
+def test_a_certificate_of_its_own_serves_until_the_wildcard_is_issued():
+    case = replay(configmaps={**CASE["configmaps"], "config-network": {"external-domain-tls": "enabled"}})
+    case.reconcile()
+    case.certificates("ready")
+    before = case.reconcile()
+    case.world = _with(case.world, shared=(shared("Unknown"),))
+    assert case.reconcile()["ingress"]["spec"]["tls"] == before["ingress"]["spec"]["tls"]
+    case.world = _with(case.world, shared=(shared("True"),))
+    after = case.reconcile()
+    assert {e["secretName"] for e in after["ingress"]["spec"]["tls"]} == {"default.example.com"}
+    assert len(after["certificates"]) == 2  # they stay, for the day when the wildcard goes
+
+
+def test_hosts_of_a_route_that_no_wildcard_covers_have_their_own():
+    network = {"external-domain-tls": "enabled", "tag-template": "{{.Tag}}.{{.Name}}"}
+    case = replay(configmaps={**CASE["configmaps"], "config-network": network})
+    case.world = _with(case.world, shared=(shared("True"),))
+    made = case.reconcile()["certificates"]
+    assert [c["spec"]["dnsNames"] for c in made] == [["t.hello.default.example.com"]]
