@@ -23,7 +23,7 @@ from knet.envoy.process_find import find_envoy
 from knet.kube import resources
 from knet.kube.client import Client
 from knet.scaling.stat import Report, decode_reports
-from live import free_ports
+from ports import free_ports
 
 PATIENCE_S = 30.0
 HELLO = "hello-00001"

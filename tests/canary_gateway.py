@@ -24,7 +24,7 @@ from knet.control.serving.revisions import Unresolved
 from knet.kube import resources
 from knet.rollout.commands import Command
 from knet.text import json
-from live import free_ports
+from ports import free_ports
 from serving_live import Watching, ready
 
 APP = Path(__file__).parent.parent / "bench" / "app.py"

@@ -21,7 +21,8 @@ from knet.kube.client import Client
 from knet.kube.connection import from_kubeconfig
 from knet.kube.resources import CONFIG_MAPS, ENDPOINT_SLICES, INGRESSES, SECRETS, SERVICES, Resource
 from knet.local.up import Ready, Run, Voice, run
-from live import EnvoyGateway, free_ports
+from live import EnvoyGateway
+from ports import free_ports
 
 KINDS: dict[str, Resource] = {r.kind: r for r in (CONFIG_MAPS, ENDPOINT_SLICES, INGRESSES, SECRETS, SERVICES)}
 

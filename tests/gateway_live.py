@@ -40,7 +40,7 @@ from knet.kube.resources import (
 )
 from knet.model import core, kingress
 from knet.text import json
-from live import free_ports
+from ports import free_ports
 from real import Real
 from support import ROOT
 

@@ -9,8 +9,8 @@ from accounts_live import SYSTEM
 from gateway_live import defined, definition, fronting, namespaces
 from knet.control.definitions import definitions
 from knet.kube.resources import ENDPOINT_SLICES, GATEWAYS, HTTP_PROXIES, SERVICES, VIRTUAL_SERVICES
-from live import free_ports
 from migrating import SELECTOR, StandIn
+from ports import free_ports
 
 KINDS = {"kourier": (), "istio": (GATEWAYS, VIRTUAL_SERVICES), "contour": (HTTP_PROXIES,)}
 

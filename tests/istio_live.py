@@ -20,7 +20,7 @@ from knet.backends.kourier.settings import Ports
 from knet.envoy.process_find import find_envoy
 from knet.kube.resources import GATEWAYS, Resource
 from knet.text import json
-from live import free_ports
+from ports import free_ports
 from real import Real
 
 SYSTEM, SERVING = "istio-system", "knative-serving"

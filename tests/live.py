@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -32,20 +31,9 @@ from knet.envoy.snapshot import CLUSTER, LISTENER
 from knet.model import core, kingress
 from knet.model.core import EndpointSlice
 from knet.routing.world import World
+from ports import LOOPBACK, free_ports
 
-LOOPBACK = "127.0.0.1"
 Ref = tuple[str, str, str]
-
-
-def free_ports(count: int) -> list[int]:
-    """TCP ports that nobody listens on now, all different."""
-    held = [socket.socket() for _ in range(count)]
-    for one in held:
-        one.bind((LOOPBACK, 0))
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
-    return ports
 
 
 def _world(objects: Mapping[Ref, Any]) -> World:

@@ -47,8 +47,8 @@ from knet.kube.resources import (
 from knet.kube.workqueue import WorkQueue
 from knet.rollout.migration import Decision, Step
 from knet.routing.table import Visibility
-from live import LOOPBACK, free_ports
 from objects import config_map, ingress, path, rule, split
+from ports import LOOPBACK, free_ports
 from support import CLASSES
 
 PATIENCE = 45

@@ -33,7 +33,7 @@ from knet.local.controllers import services, workloads
 from knet.local.controllers.cluster import Cluster
 from knet.local.controllers.collector import Collector
 from knet.local.pods.node import Node
-from live import free_ports
+from ports import free_ports
 
 APP = Path(__file__).parent.parent / "bench" / "app.py"
 LEASE = "knet"

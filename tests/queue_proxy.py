@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from knet.dataplane.queue import QueueProxy
 from knet.dataplane.queue_settings import Settings
 from knet.dataplane.queue_stats import Count
 from knet.envoy.process_find import find_envoy
+from ports import free_ports
 
 PATIENCE = 10.0
 
@@ -130,12 +130,3 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 async def get(client: aiohttp.ClientSession, url: str, **headers: str) -> tuple[int, str]:
     async with client.get(url, headers=headers) as response:
         return response.status, await response.text()
-
-
-def free_ports(number: int) -> list[int]:
-    """Ports that were free a moment ago."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports = [found.getsockname()[1] for found in sockets]
-    for found in sockets:
-        found.close()
-    return ports

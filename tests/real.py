@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import time
 import urllib.error
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from knet.kube.client import Client
 from knet.kube.connection import with_token
 from knet.text import json
+from ports import free_ports
 
 BUILT = Path(__file__).parent.parent / ".tools" / "cluster"
 TOKEN = "test-token"
@@ -57,7 +57,7 @@ class Real:
 @contextmanager
 def real(folder: Path, *flags: str) -> Iterator[Real]:
     """Runs both programs with their files in `folder`; ends them afterwards. `flags` are more of kube-apiserver's."""
-    listen, peers, secure = (_free_port() for _ in range(3))
+    listen, peers, secure = free_ports(3)
     with ExitStack() as running:
         where = f"http://127.0.0.1:{listen}"
         etcd = [
@@ -155,9 +155,3 @@ def _kubeconfig(made: Real) -> dict[str, object]:
         "users": [{"name": "real", "user": {"token": made.token}}],
         "contexts": [{"name": "real", "context": {"cluster": "real", "user": "real"}}],
     }
-
-
-def _free_port() -> int:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return int(held.getsockname()[1])

@@ -17,6 +17,8 @@ class Stagehand:
     def __init__(self, client, works=lambda item: True):
         self._client = client
         self._works = works
+        self.turn = asyncio.Lock()
+        """Held while something is asked of the API: whoever ends this waits for it, or its connection is left behind."""
         self._queue = WorkQueue("stage")
         self._deployments = Informer(client, DEPLOYMENTS)
         self._namespaces = Informer(client, NAMESPACES)
@@ -36,14 +38,15 @@ class Stagehand:
 
     async def _play(self, at):
         kind, key = at
-        if kind == DEPLOYMENTS:
-            item = self._deployments.store.get(key)
-            if item is not None and self._works(item):
-                await self._come_up(item)
-        else:
-            item = self._namespaces.store.get(key)
-            if item is not None and item["metadata"].get("deletionTimestamp"):
-                await self._end(item)
+        async with self.turn:
+            if kind == DEPLOYMENTS:
+                item = self._deployments.store.get(key)
+                if item is not None and self._works(item):
+                    await self._come_up(item)
+            else:
+                item = self._namespaces.store.get(key)
+                if item is not None and item["metadata"].get("deletionTimestamp"):
+                    await self._end(item)
 
     async def _come_up(self, item):
         n = item["spec"].get("replicas", 1)
@@ -76,6 +79,7 @@ async def stagehand(client, works=lambda item: True):
     try:
         yield made
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, ApiError):
-            await task
+        async with made.turn:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, ApiError):
+                await task

@@ -14,7 +14,7 @@ from pathlib import Path
 from knet.kube.client import Client
 from knet.kube.connection import from_kubeconfig
 from knet.local.pods.node import family
-from live import free_ports
+from ports import free_ports
 
 PATIENCE_S = 30.0
 

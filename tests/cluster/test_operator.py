@@ -30,7 +30,7 @@ from knet.kube.resources import (
 )
 from knet.model.serving_defaults import CREATOR, LAST_MODIFIER
 from knet.serving.revision_names import ROUTES, ROUTING_STATE_LABEL
-from live import free_ports
+from ports import free_ports
 
 
 def ingress(namespace, percent):

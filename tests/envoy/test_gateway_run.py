@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from live import free_ports
 from objects import ingress, path, rule, service, split
+from ports import free_ports
 
 pytestmark = pytest.mark.envoy
 

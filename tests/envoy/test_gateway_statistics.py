@@ -18,7 +18,7 @@ from knet.envoy.process import Envoy, Options
 from knet.envoy.server import Server
 from knet.model import core, kingress
 from knet.routing.world import World
-from live import LOOPBACK, free_ports
+from ports import LOOPBACK, free_ports
 
 
 def world(port):

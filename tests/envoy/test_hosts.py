@@ -10,8 +10,9 @@ import pytest
 
 import apps
 from behaviours import runtimes
-from live import LOOPBACK, EnvoyGateway, envoy_gateway
+from live import EnvoyGateway, envoy_gateway
 from objects import LOCAL, ingress, path, rule, secret, service, split, tls
+from ports import LOOPBACK
 
 pytestmark = pytest.mark.envoy
 

@@ -21,9 +21,10 @@ from knet.control.serving.pairs import pair_of, secret_of
 from knet.dataplane.queue_probe import Probe
 from knet.kube import resources
 from knet.kube.errors import AlreadyExists
-from live import envoy_gateway, free_ports
+from live import envoy_gateway
 from mounts import Mount
 from objects import NAMESPACE, config_map, ingress, path, rule, split
+from ports import free_ports
 from queue_proxy import queue_proxy
 from serving_live import serving_live
 

@@ -16,7 +16,7 @@ from gateway_live import process
 from knet.control.canary.prometheus import PRESETS, Prometheus
 from knet.envoy.process_find import find_envoy
 from knet.text import json
-from live import free_ports
+from ports import free_ports
 
 pytestmark = pytest.mark.envoy
 REVISION = "hello-00001"

@@ -11,7 +11,8 @@ import pytest
 from apps import Runtime, serve
 from authority import make_authority
 from knet.scaling.stat import decode
-from queue_proxy import Holding, free_ports, get, queue_proxy, session
+from ports import free_ports
+from queue_proxy import Holding, get, queue_proxy, session
 
 pytestmark = pytest.mark.envoy
 KUBELET = {"K-Network-Probe": "queue", "User-Agent": "kube-probe/1.31"}

@@ -14,7 +14,8 @@ from knet.local.pods import reaper
 from knet.local.pods.network import Place
 from knet.local.pods.queues import Queues
 from knet.local.pods.status import Sandbox
-from queue_proxy import free_ports, get, session
+from ports import free_ports
+from queue_proxy import get, session
 
 pytestmark = pytest.mark.envoy
 PLACE = Place(Sandbox("127.0.0.1", "127.0.0.1", {}))

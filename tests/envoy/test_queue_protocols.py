@@ -13,7 +13,8 @@ import websockets.asyncio.client
 from aiohttp import web
 
 from apps import GRPC_METHOD, Runtime, grpc_echo, serve, websocket_echo
-from queue_proxy import free_ports, get, queue_proxy, session
+from ports import free_ports
+from queue_proxy import get, queue_proxy, session
 
 pytestmark = pytest.mark.envoy
 MEGABYTES = 40

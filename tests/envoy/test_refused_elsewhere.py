@@ -27,8 +27,8 @@ from knet.envoy.process_find import find_envoy
 from knet.envoy.server import Server
 from knet.kube.resources import CONFIG_MAPS, CUSTOM_RESOURCE_DEFINITIONS, ENDPOINT_SLICES, INGRESSES, SERVICES
 from knet.routing.table import Visibility
-from live import LOOPBACK, free_ports
 from objects import ingress, path, rule, service, split
+from ports import LOOPBACK, free_ports
 
 pytestmark = pytest.mark.envoy
 

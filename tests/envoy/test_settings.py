@@ -19,8 +19,9 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 import apps
 from behaviours import runtimes
 from knet.backends.kourier.legal import STATUS_HOST
-from live import EnvoyGateway, envoy_gateway, free_ports
+from live import EnvoyGateway, envoy_gateway
 from objects import config_map, ingress, path, rule, split
+from ports import free_ports
 
 pytestmark = pytest.mark.envoy
 

@@ -27,8 +27,9 @@ from knet.envoy.process_find import find_envoy
 from knet.envoy.server import Server, Tls
 from knet.envoy.snapshot import SECTIONS
 from knet.routing.world import World
-from live import LOOPBACK, EnvoyGateway, envoy_gateway, free_ports
+from live import EnvoyGateway, envoy_gateway
 from objects import config_map, ingress, path, rule, secret, service, split, tls
+from ports import LOOPBACK, free_ports
 
 pytestmark = pytest.mark.envoy
 

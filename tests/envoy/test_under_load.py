@@ -22,8 +22,9 @@ from knet.envoy.process import Envoy, Options
 from knet.envoy.process_find import find_envoy
 from knet.envoy.server import Server
 from knet.text import yaml
-from live import LOOPBACK, envoy_gateway, free_ports
+from live import envoy_gateway
 from objects import ingress, path, rule, secret, service, split, tls
+from ports import LOOPBACK, free_ports
 
 pytestmark = pytest.mark.envoy
 

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from knet.kube.resources import PODS
-from live import free_ports
+from ports import free_ports
 from up import Up
 
 pytestmark = [pytest.mark.envoy, pytest.mark.usefixtures("envoy")]

@@ -26,8 +26,8 @@ from knet.envoy.server import Server
 from knet.envoy.snapshot import LISTENER
 from knet.kube.resources import NAMESPACES, SECRETS
 from knet.routing.world import World
-from live import LOOPBACK, free_ports
 from mounts import Mount
+from ports import LOOPBACK, free_ports
 
 pytestmark = pytest.mark.envoy
 SYSTEM, GATEWAYS = "knative-serving", "kourier-system"

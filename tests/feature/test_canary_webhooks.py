@@ -17,7 +17,7 @@ from knet.kube.errors import ApiError, Conflict, NotFound
 from knet.model import canary as model
 from knet.rollout.commands import Command
 from knet.rollout.plan import Hook
-from live import free_ports
+from ports import free_ports
 from receivers import HANGS, receiver
 from serving_live import Watching
 

@@ -19,8 +19,8 @@ from knet.dataplane.peers import AUTOSCALER, Peers
 from knet.kube.lease import Terms
 from knet.kube.resources import NAMESPACES, SECRETS
 from knet.scaling.stat import Report, Stat, encode_reports
-from live import free_ports
 from mounts import Mount
+from ports import free_ports
 from scaling_live import scaled_live
 
 SYSTEM, GATEWAYS = "knative-serving", "kourier-system"

@@ -24,7 +24,7 @@ from knet.envoy.process_find import find_envoy
 from knet.errors import KnetError
 from knet.kube import resources
 from knet.kube.client import Client
-from live import free_ports
+from ports import free_ports
 from serving_live import Watching, ready, service
 from stagehand import stagehand
 

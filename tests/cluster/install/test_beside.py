@@ -22,10 +22,10 @@ from knet.kube.client import Client
 from knet.kube.connection import from_kubeconfig
 from knet.kube.resources import CONFIG_MAPS, DEPLOYMENTS, ENDPOINT_SLICES, HTTP_PROXIES, INGRESSES, SERVICES
 from knet.rollout import migration
-from live import free_ports
 from migrating import Two, cli, ended
 from objects import config_map, ingress, path, rule, split
 from objects import service as backend
+from ports import free_ports
 from serving_live import Watching, ready
 from stagehand import stagehand
 from support import CLASSES

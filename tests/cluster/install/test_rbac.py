@@ -16,7 +16,7 @@ from knet.install.values import read
 from knet.kube import resources
 from knet.kube.client import Client
 from knet.kube.connection import from_kubeconfig
-from live import free_ports
+from ports import free_ports
 from serving_live import Watching, ready, service
 from stagehand import stagehand
 

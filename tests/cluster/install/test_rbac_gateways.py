@@ -29,10 +29,10 @@ from knet.kube.resources import (
     SECRETS,
     SERVICES,
 )
-from live import free_ports
 from migrating import MADE
 from objects import ingress, path, rule, secret, split, tls
 from objects import service as backend
+from ports import free_ports
 from serving_live import Watching, ready
 from stagehand import stagehand
 from support import CLASSES

@@ -14,7 +14,7 @@ from knet.control.readiness import Confirmations
 from knet.envoy.server_waiters import Waiters
 from knet.envoy.session_messages import Refusal
 from knet.envoy.snapshot import ROUTE
-from live import free_ports
+from ports import free_ports
 
 HELLO = ("default", "hello")
 WANTED = {(ROUTE, "r"): "1"}
