@@ -78,9 +78,9 @@ def refusals(values: Values, facts: Facts) -> Iterator[Diagnostic]:
                 f"{gateway} is not on this cluster: it has no {' and no '.join(missing)}",
                 hint=HELP[gateway],
             )
-        elif HOMES.get(gateway, SYSTEM_NAMESPACE) not in facts.namespaces | {SYSTEM_NAMESPACE}:
+        elif gateway in HOMES and (home := HOMES[gateway]) not in facts.namespaces:
             yield checks.INSTALL_REFUSED(
-                f"{gateway} is not in namespace {HOMES[gateway]}, which is not there",
+                f"{gateway} is not in namespace {home}, which is not there",
                 hint=HELP[gateway],
             )
     if values.mode is Mode.FULL and facts.upstream:

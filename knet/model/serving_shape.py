@@ -31,17 +31,16 @@ _ACTION = {
     "grpc": {"port": int, "service": str},
     "sleep": {"seconds": int},
 }
-_PROBE = _ACTION | dict.fromkeys(
-    (
-        "initialDelaySeconds",
-        "timeoutSeconds",
-        "periodSeconds",
-        "successThreshold",
-        "failureThreshold",
-        "terminationGracePeriodSeconds",
-    ),
-    int,
+PROBE_NUMBERS = (
+    "initialDelaySeconds",
+    "timeoutSeconds",
+    "periodSeconds",
+    "successThreshold",
+    "failureThreshold",
+    "terminationGracePeriodSeconds",
 )
+"""A probe's numbers, in the order in which Go writes them."""
+_PROBE = _ACTION | dict.fromkeys(PROBE_NUMBERS, int)
 _SECURITY = {
     "runAsUser": int,
     "runAsGroup": int,

@@ -5,19 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from knet.model.serving_shape import PROBE_NUMBERS
 from knet.text import json
 
 Object = dict[str, Any]
 
 LOCAL = "127.0.0.1"
-_NUMBERS = (
-    "initialDelaySeconds",
-    "timeoutSeconds",
-    "periodSeconds",
-    "successThreshold",
-    "failureThreshold",
-    "terminationGracePeriodSeconds",
-)
 
 
 def told(containers: Iterable[tuple[Mapping[str, Any], int]], *, several: bool) -> str:
@@ -56,7 +49,9 @@ def _probe(probe: Mapping[str, Any], user_port: int) -> Object:
     numbers = _numbers(probe)
     if numbers.get("periodSeconds") and not numbers.get("timeoutSeconds"):
         numbers = {
-            name: numbers.get(name, 1) for name in _NUMBERS if name in numbers or name == "timeoutSeconds"
+            name: numbers.get(name, 1)
+            for name in PROBE_NUMBERS
+            if name in numbers or name == "timeoutSeconds"
         }
     return {**made, **numbers}
 
@@ -69,4 +64,4 @@ def _port(handler: Mapping[str, Any], user_port: int) -> int:
 
 
 def _numbers(probe: Mapping[str, Any]) -> Object:
-    return {name: probe[name] for name in _NUMBERS if probe.get(name)}
+    return {name: probe[name] for name in PROBE_NUMBERS if probe.get(name)}

@@ -82,18 +82,19 @@ class Api:
 @pytest.fixture(scope="session")
 def real_api(tmp_path_factory):
     """One real server for all tests; each has a namespace of its own."""
-    if why := real_cluster.missing():
-        pytest.skip(why)
-    with real_cluster.real(tmp_path_factory.mktemp("real")) as running:
-        yield running
+    yield from _real(tmp_path_factory.mktemp("real"))
 
 
 @pytest.fixture(scope="module")
 def own_api(tmp_path_factory):
     """A real server for the tests of one file: what they install in it, and what looks at it, is in nobody else's way."""
+    yield from _real(tmp_path_factory.mktemp("own"))
+
+
+def _real(folder):
     if why := real_cluster.missing():
         pytest.skip(why)
-    with real_cluster.real(tmp_path_factory.mktemp("own")) as running:
+    with real_cluster.real(folder) as running:
         yield running
 
 
