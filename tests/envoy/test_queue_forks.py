@@ -55,6 +55,12 @@ async def answered(client, port):
                 return
 
 
+async def furnished(queues, number=1):
+    async with asyncio.timeout(PATIENCE):
+        while len(queues._spare[""]) < number:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
 async def end(process):
     process.signal(signal.SIGTERM)
     return await asyncio.wait_for(process.wait(), PATIENCE)
@@ -67,9 +73,7 @@ async def test_one_is_forked_and_the_next_one_waits_already(queues):
         given, port = environment(runtime.port)
         one = first.start(given, lambda _, data: said.append(data))
         await answered(client, port)
-        async with asyncio.timeout(PATIENCE):
-            while not queues._spare[""]:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+        await furnished(queues)
         waiting = queues._spare[""][0]
         second = await queues.take(PLACE)
         assert second is waiting
@@ -105,3 +109,16 @@ async def test_a_zygote_that_is_killed_takes_nobody_with_it(queues):
         await answered(client, port)
         await end(one)
         await end(two)
+
+
+async def test_spares_of_a_zygote_that_was_killed_end_with_the_node(queues):
+    await queues.take(PLACE)
+    await furnished(queues, 2)
+    os.kill(queues._zygote.pid, signal.SIGKILL)
+    async with asyncio.timeout(PATIENCE):
+        while queues._socket is not None:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    spares = [slot for slot in queues._spare[""] if slot.waits]
+    assert spares, "only one that is being forked may end with it"
+    await queues.stop()
+    assert all(slot.gone.done() and slot.control.fileno() == -1 for slot in spares)

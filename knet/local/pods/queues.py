@@ -25,6 +25,7 @@ from typing import Any
 
 import orjson
 
+from knet.local.pods import reaper
 from knet.local.pods.environment import MARK
 from knet.local.pods.images import queue_environment
 from knet.local.pods.lull import Lull
@@ -110,6 +111,7 @@ class Queues:
         self.lull = Lull(self._fill)
         self._filling: asyncio.Task[None] | None = None
         self._stopped = False
+        self._unheard: list[Path] = []
 
     def expect(self, place: Place) -> None:
         """A place was made before its pod."""
@@ -141,21 +143,26 @@ class Queues:
                     slot.control.shutdown(socket.SHUT_WR)  # nobody wants it: it ends
 
     async def stop(self) -> None:
-        """Ends the zygote and spares. Pods' own have been ended by those who run them."""
+        """Ends the zygote, and all that wait for a pod. Pods' own have been ended by those who run them."""
         self._stopped = True
         self.lull.end()
-        if self._filling is not None:
+        if self._filling is not None:  # the one that is being forked is known when it ends
+            await asyncio.wait([self._filling], timeout=_PATIENCE)
             self._filling.cancel()
             await asyncio.gather(self._filling, return_exceptions=True)
-        waiting = [slot for slots in self._spare.values() for slot in slots if slot.waits]
+        waiting = [slot for slot in self._slots.values() if slot.waits]
         for slot in waiting:
             slot.control.shutdown(socket.SHUT_WR)
-        if self._socket is not None and self._zygote is not None:
-            if waiting:
-                await asyncio.wait([slot.gone for slot in waiting], timeout=_PATIENCE)
+        if waiting:  # of this zygote or of one that was killed
+            await asyncio.wait([slot.gone for slot in waiting], timeout=_PATIENCE)
+        if self._socket is not None:
             self._lost()
         if self._zygote is not None:
             await self._zygote.wait()
+        if self._unheard:  # a zygote may have forked them, and been killed before it said so
+            await asyncio.to_thread(reaper.end, self._environment[MARK])
+            for directory in self._unheard:
+                shutil.rmtree(directory, ignore_errors=True)
 
     def _later(self) -> None:
         if self._socket is not None:
@@ -192,8 +199,10 @@ class Queues:
         pipes = {stream: os.pipe() for stream in ("stdout", "stderr")}
         fds = [theirs.fileno(), pipes["stdout"][1], pipes["stderr"][1]]
         answer = self._asked[number] = asyncio.get_running_loop().create_future()
-        namespace = os.open(place.namespace, os.O_RDONLY) if place.namespace else -1
+        namespace = -1
         try:
+            if place.namespace:
+                namespace = os.open(place.namespace, os.O_RDONLY)
             given = array.array("i", [*fds, *([namespace] if namespace >= 0 else [])])
             envoy = queue_environment()["ENVOY_BIN"]
             text = orjson.dumps({"id": number, "directory": str(directory), "envoy": envoy})
@@ -204,6 +213,7 @@ class Queues:
             for read, _ in pipes.values():
                 os.close(read)
             shutil.rmtree(directory, ignore_errors=True)
+            self._unheard.append(directory)
             raise
         finally:
             self._asked.pop(number, None)
