@@ -74,7 +74,7 @@ class Api:
             assert answer.status == 200, await answer.text()
 
             async def following():
-                return json.loads(await asyncio.wait_for(answer.content.readline(), 10))
+                return json.loads(await asyncio.wait_for(answer.content.readline(), 30))
 
             yield following
 

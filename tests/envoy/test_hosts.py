@@ -41,7 +41,7 @@ async def raw(live: EnvoyGateway, request: bytes, *, inside: bool = False) -> by
     """The first line of what comes back for these bytes."""
     reader, writer = await asyncio.open_connection(*live.address(inside=inside))
     writer.write(request)
-    line = await asyncio.wait_for(reader.readline(), 10)
+    line = await asyncio.wait_for(reader.readline(), 30)
     writer.close()
     await writer.wait_closed()
     return line.strip()

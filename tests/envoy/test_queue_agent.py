@@ -33,7 +33,7 @@ async def test_a_drain_loses_nothing_and_says_so_to_everybody(holding, tmp_path)
         hook = asyncio.create_task(get(client, f"{proxy.admin_url}/wait-for-drain"))
         proxy.stop()
         status, text = 200, ""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while status == 200:
                 status, text = await get(client, f"{proxy.admin_url}/", **KUBELET)
         assert (status, text) == (503, "shutting down\n")
@@ -43,7 +43,7 @@ async def test_a_drain_loses_nothing_and_says_so_to_everybody(holding, tmp_path)
         assert not hook.done(), "requests are under way"
         holding.release()
         assert {s for s, _ in await asyncio.gather(*held, late)} == {200}
-        assert (await asyncio.wait_for(hook, 5))[0] == 200
+        assert (await asyncio.wait_for(hook, 30))[0] == 200
 
 
 async def test_a_container_that_is_only_restarted_drains_nothing(holding, tmp_path):
@@ -93,7 +93,7 @@ async def test_the_autoscaler_is_told_the_average(holding, tmp_path):
         proxied = {"K-Proxy-Request": "activator"}
         held = [asyncio.create_task(get(client, proxy.url, **(proxied if n < 2 else {}))) for n in range(5)]
         await holding.has(5)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 async with client.get(proxy.metrics_url) as answer:
                     found = decode(await answer.read())
@@ -120,7 +120,7 @@ async def test_people_are_told_durations_depth_and_classes(holding, tmp_path):
         ] == ["3"]
         holding.release()
         await asyncio.gather(*asking)
-        async with asyncio.timeout(10):  # Envoy adds its threads' histograms up once a second
+        async with asyncio.timeout(30):  # Envoy adds its threads' histograms up once a second
             while "kn_serving_invocation_duration_seconds_count" not in text or not counted(text).endswith(
                 " 3"
             ):

@@ -127,7 +127,7 @@ async def test_websockets_and_their_slots(tmp_path):
             third = asyncio.create_task(connect(url).__aenter__())
             await proxy.in_flight(3)
             await second.close()
-            socket = await asyncio.wait_for(third, 5)
+            socket = await asyncio.wait_for(third, 30)
             await socket.send("late")
             assert await socket.recv() == "user:late"
             await socket.close()
@@ -147,8 +147,8 @@ async def test_trailers_of_http1(tmp_path):
     async with server, queue_proxy(port, tmp_path) as proxy:
         reader, writer = await asyncio.open_connection("127.0.0.1", proxy.settings.port)
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\n\r\n")
-        text = await asyncio.wait_for(reader.readuntil(b"\r\n0\r\n"), 5)
-        trailers = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        text = await asyncio.wait_for(reader.readuntil(b"\r\n0\r\n"), 30)
+        trailers = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
         writer.close()
     assert b"2\r\nhi" in text
     assert trailers.lower() == b"x-sum: 7\r\n\r\n"

@@ -43,11 +43,11 @@ async def test_it_serves_what_it_is_given_and_asks_no_more(tmp_path):
         running = asyncio.create_task(proxy.run())
         await until(client, proxy.url, lambda status: status == 200)
         assert (await get(client, proxy.url, **{"K-Network-Probe": "queue"})) == (200, "queue")
-        await asyncio.wait_for(spare.six.wait(), 10)
+        await asyncio.wait_for(spare.six.wait(), 30)
         await asyncio.sleep(1)  # what is tested is that nothing happens
         asked = spare.asked
         proxy.stop()
-        await asyncio.wait_for(running, 10)
+        await asyncio.wait_for(running, 30)
         await spare.stop()
         assert asked == 6
 
@@ -67,14 +67,14 @@ async def test_an_envoy_that_is_killed_is_followed_by_one_that_serves_the_same(t
             os.kill(proxy.envoy_pid, 9)
             await until(client, proxy.url, lambda status: status != 200)
         proxy.stop()
-        await asyncio.wait_for(running, 10)
+        await asyncio.wait_for(running, 30)
         await spare.stop()
 
 
 async def until(client, url, holds):
     """Asks until the status holds; 0 while nobody listens."""
     status = -1
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not holds(status):
             try:
                 status, _ = await get(client, url)

@@ -57,13 +57,13 @@ async def test_a_request_without_an_answer(runtime, tmp_path, clock, http2):
     async with queue_proxy(runtime.port, tmp_path, http2=http2, **clocks) as proxy, session() as client:
         answer, seconds = await timed(get(client, f"{proxy.url}/?initial=4"))
     assert answer == (504, "request timeout")
-    assert 0.9 < seconds < 2
+    assert 0.9 < seconds < 4
 
 
 @pytest.mark.parametrize("clock", ["timeout", "response_start", "idle"])
 async def test_time_in_the_queue_counts(tmp_path, clock):
     holding = Holding()
-    clocks = {"timeout": 30} | {clock: 1}
+    clocks = {"timeout": 30} | {clock: 2}
     async with (
         serve(holding),
         queue_proxy(holding.port, tmp_path, concurrency=1, **clocks) as proxy,
@@ -73,7 +73,7 @@ async def test_time_in_the_queue_counts(tmp_path, clock):
         await holding.has(1)
         answer, seconds = await timed(get(client, proxy.url))
         assert answer == (504, "request timeout")
-        assert 0.9 < seconds < 2
+        assert 1.9 < seconds < 4, "or its clock began when the first one was over"
         assert await held == (504, "request timeout")
         holding.release()
 
@@ -141,4 +141,4 @@ async def test_a_websocket_without_an_answer(tmp_path):
     async with server, queue_proxy(port, tmp_path, timeout=1) as proxy, session() as client:
         answer, seconds = await timed(get(client, proxy.url, **upgrade, **{"Sec-WebSocket-Version": "13"}))
     assert answer == (504, "request timeout")
-    assert seconds < 2
+    assert seconds < 10

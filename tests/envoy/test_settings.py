@@ -45,7 +45,7 @@ async def ask(live: EnvoyGateway, before: bytes = b"", headers: bytes = b"") -> 
     reader, writer = await asyncio.open_connection(*live.address())
     writer.write(before + b"GET / HTTP/1.1\r\nHost: " + HOST.encode() + b"\r\nConnection: close\r\n")
     writer.write(headers + b"\r\n")
-    answer = await asyncio.wait_for(reader.read(), 10)
+    answer = await asyncio.wait_for(reader.read(), 30)
     writer.close()
     await writer.wait_closed()
     return answer
@@ -63,7 +63,7 @@ async def test_the_server_header_is_envoys_unless_it_is_to_be_kept(tmp_path):
     async with gateway(tmp_path) as (live, _):
         assert (await live.get(HOST)).headers["server"] == "envoy"
         await live.apply(config_map("config-kourier", disable_envoy_server_header="true"))
-        async with asyncio.timeout(10):  # a listener that drains still answers as before
+        async with asyncio.timeout(30):  # a listener that drains still answers as before
             while b"\r\nserver:" in await ask(live):
                 continue
 
@@ -237,7 +237,7 @@ async def test_h2c_is_switched_off_by_annotation(tmp_path):
         assert (await live.get(HOST)).json["proto"] == "HTTP/2.0"
         made["metadata"]["annotations"]["kourier.knative.dev/disable-http2"] = "true"
         await live.apply(made)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (await live.get(HOST)).json["proto"] != "HTTP/1.1":
                 continue
         assert app.seen[-1].proto == "HTTP/1.1"

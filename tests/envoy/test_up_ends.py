@@ -176,11 +176,11 @@ async def test_a_second_ctrl_c_does_not_wait_for_pods(up):
             continue
     pods = up.processes()
     up.process.send_signal(signal.SIGINT)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while "ending" not in up.screen:  # noqa: ASYNC110 - it says so after a second
             await asyncio.sleep(0.01)
     assert await up.end(signal.SIGINT) == 130
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while up.processes():  # noqa: ASYNC110 - the reaper ends them meanwhile
             await asyncio.sleep(0.01)
     assert len(pods) >= 4
@@ -199,7 +199,7 @@ async def test_requests_under_way_are_finished(up, tmp_path):
                 continue
         asked = asyncio.create_task(asker.get(f"{url}/slow"))
         async with aclosing(client.stream("/api/v1/namespaces/default/pods/slow/log?follow=true")) as log:
-            assert b"slow" in await asyncio.wait_for(anext(log), 10)
+            assert b"slow" in await asyncio.wait_for(anext(log), 30)
         ended = asyncio.create_task(up.end(signal.SIGINT))
         assert (await asked).status_code == 200
         assert await ended == 0

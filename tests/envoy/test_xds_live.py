@@ -194,7 +194,7 @@ async def test_a_bad_one_in_a_full_load_stands_in_nobody_elses_way(gateway, back
         for name, found in snapshot.of_type(url).items()
         if name not in ("bad", "rc/h7.test")
     }
-    assert await asyncio.wait_for(gateway.server.acked(good), 10)
+    assert await asyncio.wait_for(gateway.server.acked(good), 30)
     asker = client(await gateway.address("ext"))
     statuses = Counter([(host, (await asker.get(host))[0]) for host in hosts])
     assert [host for host, status in statuses if status != 200] == ["h7.test"]
@@ -205,7 +205,7 @@ async def test_a_bad_one_in_a_full_load_stands_in_nobody_elses_way(gateway, back
 async def test_a_control_plane_that_comes_back_sends_nothing_and_loses_nothing(live):
     snapshot = live.server.snapshot
     wanted = {(ROUTE, "rc/a"): snapshot.get(ROUTE, "rc/a").version}
-    assert await asyncio.wait_for(live.server.acked(wanted), 5)
+    assert await asyncio.wait_for(live.server.acked(wanted), 30)
     async with live.client.load("a.test") as seen:
         await live.restart_control_plane(
             Snapshot.of(
@@ -216,7 +216,7 @@ async def test_a_control_plane_that_comes_back_sends_nothing_and_loses_nothing(l
                 | {"listeners": {"ext": listener()}}
             )
         )
-        assert await asyncio.wait_for(live.server.acked(wanted), 10)
+        assert await asyncio.wait_for(live.server.acked(wanted), 30)
         [stream] = live.server.streams
         assert stream.sent_bytes == 0
         after = live.server.snapshot.apply({"routes": {"rc/a": route("rc/a", "a.test", v2=1)}})
@@ -281,7 +281,7 @@ async def test_an_envoy_that_is_killed_comes_back_and_serves(live):
 
 async def test_stopping_lets_a_request_finish(live, backends):
     request = asyncio.create_task(live.client.get("a.test", "/slow"))
-    await asyncio.wait_for(backends.waiting.wait(), 5)
+    await asyncio.wait_for(backends.waiting.wait(), 30)
     stopping = asyncio.create_task(live.envoy.stop())
     asyncio.get_running_loop().call_later(0.3, backends.release.set)  # how long the request takes
     assert await request == (200, "v1")

@@ -237,7 +237,7 @@ async def test_pages_hold_everything_once(client):
 
 
 async def next_of(events):
-    return await asyncio.wait_for(anext(events), 5)
+    return await asyncio.wait_for(anext(events), 30)
 
 
 async def test_a_watch_tells_what_happens_from_a_version_on(client):
@@ -294,11 +294,11 @@ async def test_an_informer_loses_no_deletion_over_410(api, client):
 
     informer.on_change(note)
     task = asyncio.create_task(informer.run())
-    await asyncio.wait_for(informer.synced(), 5)
+    await asyncio.wait_for(informer.synced(), 30)
     api.server.watches.interrupt()  # every watch ends, and the past is forgotten before it is taken up again
     await client.delete(CONFIG_MAPS, "b", "default")
     api.server.store.forget()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while ("b", False) not in seen:
             changed.clear()
             await changed.wait()

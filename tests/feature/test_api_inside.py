@@ -30,7 +30,7 @@ async def client(api):
 
 async def until(condition: Callable[[], bool]) -> None:
     """Lets the loop turn until something holds."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0)
 
@@ -49,7 +49,7 @@ async def test_what_one_side_does_with_an_object_is_not_the_other_s(api, client)
 
 async def test_a_watch_that_nobody_listens_to_any_longer_ends(api, client):
     watch = client.watch(CONFIG_MAPS, "default")
-    async with aclosing(watch), asyncio.timeout(10):
+    async with aclosing(watch), asyncio.timeout(30):
         listening = asyncio.ensure_future(anext(watch))
         await until(lambda: len(api.server.watches) > 0)
         await client.create(CONFIG_MAPS, config_map("a"))
@@ -59,7 +59,7 @@ async def test_a_watch_that_nobody_listens_to_any_longer_ends(api, client):
 
 async def test_a_watch_ends_with_the_server_and_is_taken_up_again(api, client):
     watch = client.watch(CONFIG_MAPS, "default")
-    async with aclosing(watch), asyncio.timeout(10):
+    async with aclosing(watch), asyncio.timeout(30):
         listening = asyncio.ensure_future(anext(watch, None))
         await until(lambda: len(api.server.watches) > 0)
         api.server.watches.interrupt()
@@ -99,7 +99,7 @@ async def test_shared_informers(client):
     first = shared.get(CONFIG_MAPS)
     first.on_change(lambda key, *_: heard.append(key[1]))
     running = asyncio.create_task(shared.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await first.synced()
         await client.create(CONFIG_MAPS, config_map("a"))
         await until(lambda: heard == ["a"])
@@ -150,7 +150,7 @@ async def test_a_collector_on_shared_informers(client):
     child["metadata"]["ownerReferences"] = [reference]
     await client.create(CONFIG_MAPS, child)
     await client.delete(CONFIG_MAPS, "owner", "default")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await client.list(CONFIG_MAPS, "default")).items:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     for task in tasks:

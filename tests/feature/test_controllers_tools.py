@@ -33,7 +33,7 @@ async def running(work):
 
 async def counted(client, count):
     """The one event, once it has been written so often."""
-    async with contextlib.aclosing(client.watch(EVENTS, "default")) as events, asyncio.timeout(10):
+    async with contextlib.aclosing(client.watch(EVENTS, "default")) as events, asyncio.timeout(30):
         async for event in events:
             if event.object["count"] == count:
                 return event.object
@@ -53,7 +53,7 @@ async def test_the_same_event_is_counted(client):
     again = Recorder(client, "tester", clock=lambda: 60.0)  # another process
     async with running(again.run()):
         again.record(about, "Warning", "Failed", "no such thing")
-        async with contextlib.aclosing(client.watch(EVENTS, "default")) as events, asyncio.timeout(10):
+        async with contextlib.aclosing(client.watch(EVENTS, "default")) as events, asyncio.timeout(30):
             async for event in events:
                 if event.object["lastTimestamp"] == "1970-01-01T00:01:00Z":
                     break
@@ -65,7 +65,7 @@ async def test_an_informer_tells_of_everything_again(client):
     heard = asyncio.Queue()
     informer = Informer(client, CONFIG_MAPS, namespace="default", resync=0.01)
     informer.on_change(lambda key, old, new: heard.put_nowait((key[1], old is new)))
-    async with running(informer.run()), asyncio.timeout(10):
+    async with running(informer.run()), asyncio.timeout(30):
         assert await heard.get() == ("a", False)
         assert await heard.get() == ("a", True)
         assert await heard.get() == ("a", True)

@@ -30,7 +30,7 @@ async def there(tmp_path):
 
 async def pid_of(there, name):
     """The process of a pod that has written its number to its log."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         return int(await anext(there.node.log("default", name, follow=True)))
 
 
@@ -44,7 +44,7 @@ async def test_a_pod_ends_by_sigterm_after_its_hook(there):
     began = time.monotonic()
     await there.delete("p")
     await there.pod("p", gone)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20, "its grace is 30"
     assert file.read_text().split() == ["hook", "term"]
     assert not alive(pid)
     left = {path.name for path in (there.directory / "pods").iterdir()}
@@ -58,7 +58,7 @@ async def test_a_pod_that_does_not_listen_is_killed_after_its_grace(there):
     began = time.monotonic()
     await there.delete("p")
     await there.pod("p", gone)
-    assert 0.9 < time.monotonic() - began < 3
+    assert 0.9 < time.monotonic() - began < 20, "by default it would have 30"
     assert not alive(pid)
 
 
@@ -183,7 +183,7 @@ async def test_logs_from_every_side(there):
     await there.create("p", sh(f"echo one; echo two >&2; {FOREVER}"), sh(FOREVER, "second"))
     await there.pod("p", ready)
     stream = there.node.log("default", "p", "main", follow=True)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         said = b""
         while said != b"one\ntwo\n":
             said += await anext(stream)

@@ -89,7 +89,7 @@ async def deployed(live):
 
 
 async def told(live, reason="DigestNotResolved"):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         async for event in live.client.watch(resources.EVENTS, "default"):
             if event.object.get("reason") == reason:
                 return event.object["message"]

@@ -122,7 +122,7 @@ async def left_alone(server):
 
 
 async def soon(awaitable):
-    return await asyncio.wait_for(awaitable, 10)
+    return await asyncio.wait_for(awaitable, 30)
 
 
 async def test_a_gateway_gets_everything_and_then_one_route_for_a_step():

@@ -41,7 +41,7 @@ def test_what_is_no_report(answer):
 async def asked(scraper, heard, target, second=5):
     await scraper.settled()
     scraper.ask(target, second)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         return await heard.get()
 
 

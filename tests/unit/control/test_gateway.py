@@ -114,7 +114,7 @@ async def test_a_probe_asks_until_the_version_is_there():
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     address = server.sockets[0].getsockname()[:2]
-    await asyncio.wait_for(Prober(1).confirm(Target(address, "hello.example.com", "abc")), 5)
+    await asyncio.wait_for(Prober(1).confirm(Target(address, "hello.example.com", "abc")), 30)
     server.close()
     assert len(asked) == 3
     lines = asked[0].split("\r\n")

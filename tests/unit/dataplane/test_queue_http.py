@@ -29,7 +29,7 @@ async def echo(request):
 
 
 async def until(reader, end):
-    return (await asyncio.wait_for(reader.readuntil(end), 5)).decode()
+    return (await asyncio.wait_for(reader.readuntil(end), 30)).decode()
 
 
 async def test_requests_on_one_connection_are_answered_in_order(served):
@@ -45,7 +45,7 @@ async def test_requests_on_one_connection_are_answered_in_order(served):
 async def test_one_that_wants_no_more_is_closed(served):
     reader, writer = await served(echo)
     writer.write(b"GET /a HTTP/1.1\r\nConnection: close\r\n\r\n")
-    assert (await asyncio.wait_for(reader.read(), 5)).endswith(b"connection: close\r\n\r\n/a")
+    assert (await asyncio.wait_for(reader.read(), 30)).endswith(b"connection: close\r\n\r\n/a")
     writer.close()
 
 
@@ -56,7 +56,7 @@ async def test_one_that_wants_no_more_is_closed(served):
 async def test_what_is_no_request_is_refused(served, sent):
     reader, writer = await served(echo)
     writer.write(sent)
-    assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 400 ")
+    assert (await asyncio.wait_for(reader.readline(), 30)).startswith(b"HTTP/1.1 400 ")
     writer.close()
 
 
@@ -73,6 +73,6 @@ async def test_a_handler_ends_with_whoever_asked(served):
 
     _, writer = await served(wait)
     writer.write(b"GET / HTTP/1.1\r\n\r\n")
-    await asyncio.wait_for(begun.wait(), 5)
+    await asyncio.wait_for(begun.wait(), 30)
     writer.close()
-    await asyncio.wait_for(cancelled.wait(), 5)
+    await asyncio.wait_for(cancelled.wait(), 30)

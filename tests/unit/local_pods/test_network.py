@@ -79,7 +79,7 @@ async def test_a_pod_has_an_address_that_the_host_reaches(namespaces):
     serving = asyncio.create_task(
         run(("python3", "-c", script), env=ENV, seconds=10, namespace=place.namespace)
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             try:
                 reader, writer = await asyncio.open_connection(place.sandbox.ip, 8080)
@@ -100,7 +100,7 @@ async def test_pods_reach_one_another_and_the_host(namespaces):
     serving = asyncio.create_task(
         run(("python3", "-c", script), env=ENV, seconds=10, namespace=one.namespace)
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         asking = ("python3", "-c", ask, one.sandbox.ip, "8080")
         while (await run(asking, env=ENV, seconds=9, namespace=two.namespace)).code:
             pass
@@ -184,7 +184,7 @@ async def test_a_moment_in_which_something_starts_is_not_quiet(monkeypatch):
     waiting = lull.Lull(done.set)
     waiting.busy = busy
     waiting.later()
-    await asyncio.wait_for(done.wait(), 10)
+    await asyncio.wait_for(done.wait(), 30)
     assert asked == 5
 
 
@@ -195,7 +195,7 @@ async def test_quiet_moments_come_at_last(monkeypatch):
     done: list[float] = []
     waiting = lull.Lull(lambda: done.append(loop.time()))
     began = loop.time()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not done:
             waiting.later()
             await asyncio.sleep(0.01)

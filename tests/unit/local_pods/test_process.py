@@ -27,7 +27,7 @@ class Heard:
         self.news.set()
 
     async def until(self, stream, text):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while text not in self.said[stream]:
                 self.news.clear()
                 await self.news.wait()

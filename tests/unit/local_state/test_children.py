@@ -28,7 +28,7 @@ class Heard(list):
         self.news.set()
 
     async def until(self, count):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(self) < count:
                 self.news.clear()
                 await self.news.wait()

@@ -76,7 +76,7 @@ def envoy(tmp_path, text, **options):
 
 
 async def until(condition):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - a process ends when it ends
             await asyncio.sleep(0.01)
 
