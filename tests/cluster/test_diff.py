@@ -26,6 +26,7 @@ from knet.kube.resources import (
 )
 from knet.model.serving import CONFIGURATION_LABEL, SERVICE_LABEL
 from kubectl import Kubectl
+from leftovers import tidied
 
 CLASS = "kourier.ingress.networking.knative.dev"
 SERVICE = """\
@@ -79,17 +80,18 @@ async def cluster(api, tmp_path):
         await established(api.client, definition["metadata"]["name"])
     with contextlib.suppress(AlreadyExists):
         await api.client.create(NAMESPACES, {"metadata": {"name": "knative-serving"}})
-    await api.client.apply(
-        CONFIG_MAPS,
-        {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": {"name": "config-network", "namespace": "knative-serving"},
-            "data": {"ingress-class": CLASS},
-        },
-    )
     (tmp_path / "files").mkdir()
-    return api
+    async with tidied(api.client, api.namespace):
+        await api.client.apply(
+            CONFIG_MAPS,
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": "config-network", "namespace": "knative-serving"},
+                "data": {"ingress-class": CLASS},
+            },
+        )
+        yield api
 
 
 class Files:

@@ -30,6 +30,7 @@ from knet.kube.resources import (
 )
 from knet.model.serving_defaults import CREATOR, LAST_MODIFIER
 from knet.serving.revision_names import ROUTES, ROUTING_STATE_LABEL
+from leftovers import tidied
 from ports import free_ports
 
 
@@ -90,11 +91,12 @@ async def operator(real_api, tmp_path):
                     found = await client.get(VALIDATING_WEBHOOKS, CONFIGURATION)
                     if len(found.get("webhooks") or ()) >= 12:
                         break
-        yield client, health
-        stop.set()
-        await asyncio.wait_for(task, 30)
-        for kind in (VALIDATING_WEBHOOKS, MUTATING_WEBHOOKS):  # or nothing could be written any more
-            await client.delete(kind, CONFIGURATION)
+        async with tidied(client):
+            yield client, health
+            stop.set()
+            await asyncio.wait_for(task, 30)
+            for kind in (VALIDATING_WEBHOOKS, MUTATING_WEBHOOKS):  # or nothing could be written any more
+                await client.delete(kind, CONFIGURATION)
 
 
 @pytest.mark.parametrize("api", ["real"], indirect=True)

@@ -12,6 +12,7 @@ from knet.control.serving.controllers import Serving
 from knet.control.serving.revisions import Unresolved
 from knet.kube import resources
 from knet.kube.errors import AlreadyExists
+from leftovers import tidied
 from serving_live import Live, condition, ready, served, service, settled_versions, up
 
 
@@ -22,13 +23,14 @@ async def live(api):
     with suppress(AlreadyExists):
         await api.client.create(resources.NAMESPACES, {"metadata": {"name": "knative-serving"}})
     serving = Serving(api.client, resolver=Unresolved())
-    task = asyncio.create_task(serving.run())
     made = Live(api.client, serving, api.namespace)
-    await made.configure("config-domain", **{"example.com": ""})
-    yield made
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    async with tidied(api.client, api.namespace):
+        task = asyncio.create_task(serving.run())
+        await made.configure("config-domain", **{"example.com": ""})
+        yield made
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 async def test_a_service_becomes_ready_and_then_nothing_is_written(live):
