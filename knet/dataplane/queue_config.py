@@ -147,14 +147,14 @@ def clusters(wanted: Settings, directory: Path) -> list[dict[str, Any]]:
     user = _socket("127.0.0.1", wanted.user_port)
     made = [
         _cluster(USER, user, http2=wanted.http2, concurrency=wanted.concurrency),
-        _cluster(AGENT, _pipe(directory / _AGENT)),
     ]
     if two_steps(wanted):
         made.append(_cluster(INNER, _pipe(directory / INNER), http2=wanted.http2))
     made += [
         _cluster(routes.probe_cluster(p), _socket("127.0.0.1", p), http2=True) for p in _grpc_ports(wanted)
     ]
-    return made
+    # a spare Envoy hears of them while it serves: where a probe is answered, all that requests need is there
+    return [*made, _cluster(AGENT, _pipe(directory / _AGENT))]
 
 
 def practice(directory: Path) -> list[dict[str, Any]]:

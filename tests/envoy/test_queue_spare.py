@@ -41,8 +41,10 @@ async def test_it_serves_what_it_is_given_and_asks_no_more(tmp_path):
         proxy = Proxy(wanted, find_envoy(os.environ), tmp_path, spare)
         proxy.settings = wanted
         running = asyncio.create_task(proxy.run())
-        await until(client, proxy.url, lambda status: status == 200)
-        assert (await get(client, proxy.url, **{"K-Network-Probe": "queue"})) == (200, "queue")
+        probe = {"K-Network-Probe": "queue"}
+        await until(client, proxy.url, lambda status: status == 200, **probe)
+        assert (await get(client, proxy.url))[0] == 200, "a probe that is answered is the last to come"
+        assert (await get(client, proxy.url, **probe)) == (200, "queue")
         await asyncio.wait_for(spare.six.wait(), 30)
         await asyncio.sleep(1)  # what is tested is that nothing happens
         asked = spare.asked
@@ -71,12 +73,12 @@ async def test_an_envoy_that_is_killed_is_followed_by_one_that_serves_the_same(t
         await spare.stop()
 
 
-async def until(client, url, holds):
+async def until(client, url, holds, **headers):
     """Asks until the status holds; 0 while nobody listens."""
     status = -1
     async with asyncio.timeout(30):
         while not holds(status):
             try:
-                status, _ = await get(client, url)
+                status, _ = await get(client, url, **headers)
             except OSError:
                 status = 0
