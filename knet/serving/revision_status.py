@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from knet.model.serving import Revision
-from knet.serving.conditions import FALSE, TRUE, Conditions
+from knet.serving.conditions import FALSE, TRUE, UNKNOWN, Conditions
 from knet.serving.living import begin, end, ready_of
 from knet.serving.queue_container import NAME as QUEUE
 
@@ -15,7 +15,10 @@ Object = Mapping[str, Any]
 RESOURCES, HEALTHY, ACTIVE = "ResourcesAvailable", "ContainerHealthy", "Active"
 DEPLOYING, RESOLVING, MISSING = "Deploying", "ResolvingDigests", "ContainerMissing"
 DEADLINE = "ProgressDeadlineExceeded"
+_STARTING = {"status": UNKNOWN, "reason": DEPLOYING}
+"""What a Deployment says of its progress before anybody has looked at it."""
 
+_NO_ERROR = "container exited with no error"
 _NO_IMAGE = ("ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 _ON_THE_WAY = ("", "ContainerCreating", "PodInitializing", "ErrImagePull", "CrashLoopBackOff", *_NO_IMAGE)
 
@@ -34,7 +37,7 @@ class RevisionStatus:
 
     def resolving(self) -> None:
         """The digests of its images are not known yet."""
-        self.conditions.unknown(HEALTHY, RESOLVING, "")
+        self.conditions.unknown(RESOURCES, RESOLVING, "")
 
     def image_missing(self, image: str, why: str) -> None:
         self.conditions.false(HEALTHY, MISSING, f'Unable to fetch image "{image}": {why}')
@@ -49,17 +52,22 @@ class RevisionStatus:
         self.conditions.false(RESOURCES, "NotOwned", message)
 
     def deployment(self, deployment: Object) -> None:
-        """ResourcesAvailable follows the Deployment: it makes progress, and may make its pods."""
+        """ResourcesAvailable follows the Deployment: it makes progress, and may make its pods.
+
+        Pods that may not be made are why there is no progress, so that is said where both fail.
+        """
         found = {c.get("type"): c for c in (deployment.get("status") or {}).get("conditions") or ()}
-        progress, failure = found.get("Progressing") or {}, found.get("ReplicaFailure") or {}
-        if progress.get("status") == FALSE:
-            self.conditions.false(RESOURCES, *_said(progress))
-        elif failure.get("status") == TRUE:
+        progress, failure = found.get("Progressing") or _STARTING, found.get("ReplicaFailure") or {}
+        if failure.get("status") == TRUE:
             self.conditions.false(RESOURCES, *_said(failure))
-        elif progress.get("status") == TRUE and failure.get("status") != "Unknown":
+        elif progress.get("status") == FALSE:
+            self.conditions.false(RESOURCES, *_said(progress))
+        elif failure.get("status") == UNKNOWN:
+            self.conditions.unknown(RESOURCES, *_said(failure))
+        elif progress.get("status") == TRUE:
             self.conditions.true(RESOURCES)
         else:
-            self.conditions.unknown(RESOURCES, *_said(failure or progress))
+            self.conditions.unknown(RESOURCES, *_said(progress))
 
     def pods(self, pods: Iterable[Object], deployment: Object, *, schedulable: bool) -> None:
         """Says why none of its pods is available. `schedulable`: that a pod finds no node is no failure."""
@@ -82,9 +90,9 @@ class RevisionStatus:
             waiting = state.get("waiting") or {}
             ended = (one.get("lastState") or {}).get("terminated") or _failed(state)
             if ended:
-                code = ended.get("exitCode", 0)
-                message = f"Container failed with: {ended.get('message') or ''}"
-                self.conditions.false(HEALTHY, f"ExitCode{code}", message)
+                code = ended.get("exitCode") or 0
+                message = ended.get("message") or ("" if code else _NO_ERROR)
+                self.conditions.false(HEALTHY, f"ExitCode{code}", f"Container failed with: {message}")
                 return True
             if waiting and late:
                 self.conditions.false(RESOURCES, *_said(waiting))

@@ -139,7 +139,7 @@ async def test_a_registry_that_does_not_answer_holds_nothing_up_for_long(there):
     waiting = await live.until(
         resources.REVISIONS, "hello-00001", lambda item: (item.get("status") or {}).get("conditions")
     )
-    assert condition(waiting, "ContainerHealthy")[:2] == ("Unknown", "ResolvingDigests")
+    assert condition(waiting, "ResourcesAvailable")[:2] == ("Unknown", "ResolvingDigests")
     assert await deployed(live) == f"{fake.name}/team/app:slow"
     assert "no answer within 0.2 s" in await told(live)
 

@@ -57,7 +57,9 @@ def waiting(reason, message=""):
 def test_while_digests_are_looked_for_nothing_is_made():
     out = reconcile(revision(), RevisionWorld(Settings(), Digests()), NOW)
     assert (out.deployment, out.autoscaler) == (None, None)
-    assert said(out.status, "ContainerHealthy") == ("Unknown", "ResolvingDigests", "")
+    assert said(out.status, "ResourcesAvailable") == ("Unknown", "ResolvingDigests", "")
+    assert said(out.status, "ContainerHealthy") == ("Unknown", "", "")
+    assert said(out.status) == ("Unknown", "ResolvingDigests", "")
 
 
 def test_everything_is_made_and_deploys():
@@ -103,6 +105,16 @@ def test_a_container_that_failed(last):
     assert said(made) == words
 
 
+def test_a_container_that_ended_though_nothing_went_wrong():
+    made = status(deployment=deployment(), pods=[pod(last=ending(0, ""))])
+    words = "Container failed with: container exited with no error"
+    assert said(made, "ContainerHealthy") == ("False", "ExitCode0", words)
+    made = status(deployment=deployment(), pods=[pod(last=ending(0, "bye"))])
+    assert said(made, "ContainerHealthy") == ("False", "ExitCode0", "Container failed with: bye")
+    made = status(deployment=deployment(), pods=[pod(last=ending(137, ""))])
+    assert said(made, "ContainerHealthy") == ("False", "ExitCode137", "Container failed with: ")
+
+
 def test_an_init_container_that_failed():
     init = [{"name": "setup", "state": ending(1, "no disk")}]
     made = status(deployment=deployment(), pods=[pod(init=init)], autoscaler=autoscaler("Unknown", "Unknown"))
@@ -138,6 +150,36 @@ def test_quotas_and_deadlines():
     assert said(made, "ResourcesAvailable") == ("False", *quota[1:])
     late = ("False", "ProgressDeadlineExceeded", 'ReplicaSet "x" has timed out progressing.')
     assert said(status(deployment=deployment(late)), "ResourcesAvailable") == late
+
+
+LATE = ("False", "ProgressDeadlineExceeded", 'ReplicaSet "x" has timed out progressing.')
+QUOTA = ("FailedCreate", "quota")
+
+
+@pytest.mark.parametrize(
+    ("progressing", "failure", "words"),
+    [
+        (None, None, ("Unknown", "Deploying", "")),
+        (None, ("False", *QUOTA), ("Unknown", "Deploying", "")),
+        ("True", ("False", *QUOTA), ("True", "", "")),
+        ("True", ("Unknown", *QUOTA), ("Unknown", *QUOTA)),
+        ("True", ("True", *QUOTA), ("False", *QUOTA)),
+        (("Unknown", "Paused", "is paused"), None, ("Unknown", "Paused", "is paused")),
+        (("Unknown", "Paused", "is paused"), ("False", *QUOTA), ("Unknown", "Paused", "is paused")),
+        (("Unknown", "Paused", "is paused"), ("Unknown", *QUOTA), ("Unknown", *QUOTA)),
+        (LATE, ("Unknown", *QUOTA), LATE),
+        (LATE, ("False", *QUOTA), LATE),
+        # the cause, not the effect
+        (LATE, ("True", *QUOTA), ("False", *QUOTA)),
+        (None, ("True", *QUOTA), ("False", *QUOTA)),
+    ],
+)
+def test_what_a_deployment_says_in_every_combination(progressing, failure, words):
+    held = deployment()
+    asked = {"Progressing": progressing, "ReplicaFailure": failure}
+    held["status"]["conditions"] = conditions(**{kind: value for kind, value in asked.items() if value})
+    waits = autoscaler("Unknown", "Unknown" if words[0] != "True" else "True")
+    assert said(status(deployment=held, autoscaler=waits), "ResourcesAvailable") == words
 
 
 def test_what_failed_comes_right_again():
