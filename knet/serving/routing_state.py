@@ -11,7 +11,9 @@ from typing import Any
 
 from knet.model.meta import ObjectMeta
 from knet.model.serving import CONFIGURATION_LABEL, Configuration, Revision, Route, TrafficTarget
+from knet.serving.conditions import FALSE, TRUE
 from knet.serving.configuration import GENERATION_LABEL
+from knet.serving.living import observed, ready_of
 from knet.serving.revision_names import ROUTES, ROUTING_STATE_LABEL, ROUTING_STATE_MODIFIED
 
 Object = dict[str, Any]
@@ -45,7 +47,7 @@ def routes_of_revision(
         if target.revision_name == name:
             return True
         followed = target.configuration_name or of.get(target.revision_name, "")
-        return newest and followed == owner and target.latest_revision is not False
+        return newest and followed == owner and target.latest
 
     return frozenset(r.metadata.name for r in routes if any(map(leads, named(r))))
 
@@ -71,6 +73,15 @@ def routes_of_configuration(name: str, routes: Iterable[Route], of: Mapping[str,
         for r in routes
         if any((t.configuration_name or of.get(t.revision_name, "")) == name for t in named(r))
     )
+
+
+def settled(route: Route) -> bool:
+    """Whether the gateways serve what a Route's status shows, or it has failed.
+
+    Until then they may still send requests to what it no longer names.
+    """
+    ready = ready_of(route.status).get("status")
+    return ready in (TRUE, FALSE) and observed(route.metadata, route.status)
 
 
 def revision_patch(meta: ObjectMeta, routes: frozenset[str], now: str) -> Object | None:

@@ -71,6 +71,13 @@ async def test_a_revision_that_no_route_names_any_more_is_in_reserve_and_may_be_
     change = {"spec": {"template": {"spec": {"containers": [{"image": "img:2"}]}}}}
     await live.client.patch(resources.KSERVICES, "hello", change, "default")
     await up(live, "hello-00002")
+    await live.until(resources.INGRESSES, "hello", lambda item: "hello-00002" in str(item["spec"]))
+    await live.settled()
+    # the Route's status names it no more, but a gateway may still lead to it
+    shown = (await live.client.get(resources.ROUTES, "hello", "default"))["status"]["traffic"]
+    assert [entry["revisionName"] for entry in shown] == ["hello-00002"]
+    assert state(await live.client.get(resources.REVISIONS, "hello-00001", "default")) == "active"
+    await served(live)
     first = await live.until(resources.REVISIONS, "hello-00001", lambda item: state(item) == "reserve")
     assert "serving.knative.dev/routes" not in first["metadata"]["annotations"]
     second = await live.until(resources.REVISIONS, "hello-00002", lambda item: state(item) == "active")

@@ -13,16 +13,20 @@ from knet.kube.errors import NotFound
 from knet.kube.objects import label
 from knet.kube.resources import Resource
 from knet.kube.sync import Key
+from knet.model.meta import ObjectMeta
 from knet.model.serving import CONFIGURATION_LABEL, Configuration, Revision, Route
 from knet.serving.garbage import collect
 from knet.serving.living import Event
+from knet.serving.revision_names import ROUTES
 from knet.serving.routing_state import (
     configuration_patch,
+    listed,
     named,
     revision_patch,
     routes_of_configuration,
     routes_of_revision,
     service_of,
+    settled,
 )
 from knet.serving.settings import Settings
 
@@ -38,6 +42,7 @@ class Labels(Loop):
         self._settings = settings
         self._revisions = cluster.index(resources.REVISIONS, _by_configuration)
         self._routes = cluster.index(resources.ROUTES, _names)
+        self._listing = cluster.index(resources.CONFIGURATIONS, _listed)
         super().__init__(cluster)
         cluster.on(resources.REVISIONS, self._revision_changed)
         cluster.on(resources.ROUTES, self._route_changed)
@@ -51,6 +56,8 @@ class Labels(Loop):
         for item in (old, new):
             for name in _names(item) if item else ():
                 self._ask(key[0], name.rpartition("/")[2])
+        for configuration in self._listing.get("/".join(key)):  # it may have left some of them
+            self.queue.add(configuration)
 
     def _ask(self, namespace: str, name: str) -> None:
         """The name is a Configuration's, or a revision's of one."""
@@ -75,12 +82,14 @@ class Labels(Loop):
             for target in named(route)
         }
         found = {
-            r.metadata.name: routes_of_revision(r, routes, configuration, of) for r in revisions.values()
+            r.metadata.name: routes_of_revision(r, routes, configuration, of) | self._unsettled(r.metadata)
+            for r in revisions.values()
         }
         for revision in revisions.values():
             patch = revision_patch(revision.metadata, found[revision.metadata.name], now())
             await self._patch(resources.REVISIONS, revision.key, patch)
-        patch = configuration_patch(configuration.metadata, routes_of_configuration(name, routes, of))
+        follow = routes_of_configuration(name, routes, of) | self._unsettled(configuration.metadata)
+        patch = configuration_patch(configuration.metadata, follow)
         await self._patch(self.resource, configuration.key, patch)
         return await self._collect(item, configuration, revisions, {n for n, by in found.items() if by})
 
@@ -103,6 +112,14 @@ class Labels(Loop):
         return [
             typed(Route, item) for item in found.values() if not item["metadata"].get("deletionTimestamp")
         ]
+
+    def _unsettled(self, meta: ObjectMeta) -> frozenset[str]:
+        """The Routes that an object lists and that may still lead to it, though they no longer name it."""
+        held = {name: self.cluster.get(resources.ROUTES, (meta.namespace, name)) for name in listed(meta)}
+        there = {
+            n: item for n, item in held.items() if item and not item["metadata"].get("deletionTimestamp")
+        }
+        return frozenset(name for name, item in there.items() if not settled(typed(Route, item)))
 
     def _configuration_of(self, namespace: str, revision: str) -> str:
         held = self.cluster.get(resources.REVISIONS, (namespace, revision))
@@ -129,3 +146,9 @@ def _names(item: Object) -> Iterable[str]:
     entries = (*(spec.get("traffic") or ()), *(status.get("traffic") or ()))
     found = {e.get(key) for e in entries for key in ("configurationName", "revisionName")}
     return [f"{namespace}/{name}" for name in sorted(filter(None, found))]
+
+
+def _listed(item: Object) -> Iterable[str]:
+    """Every Route that a Configuration says it is named by."""
+    names = (item["metadata"].get("annotations") or {}).get(ROUTES, "").split(",")
+    return [f"{item['metadata']['namespace']}/{name}" for name in names if name]

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from knet.serving.routing_state import revision_patch, routes_of_configuration, routes_of_revision
-from unit.serving.revisions import NOW, configuration, revision, route
+import pytest
+
+from knet.serving.routing_state import (
+    revision_patch,
+    routes_of_configuration,
+    routes_of_revision,
+    settled,
+)
+from unit.serving.revisions import NOW, conditions, configuration, kind_of, revision, route
 
 LATEST = {"configurationName": "hello", "latestRevision": True, "percent": 100}
 OF = {"hello-00001": "hello", "hello-00002": "hello"}
@@ -32,6 +39,21 @@ def test_a_pinned_one_is_led_to_by_name_alone():
     assert leading("hello-00002", pinned) == frozenset()
     assert routes_of_configuration("hello", [pinned], OF) == {"b"}
     assert routes_of_configuration("other", [pinned], OF) == frozenset()
+
+
+def test_a_target_that_does_not_say_whether_it_follows_the_latest():
+    """As defaulting would say: what names a revision stays with it."""
+    assert leading("hello-00002", route("a", {"configurationName": "hello", "percent": 100})) == {"a"}
+    assert leading("hello-00002", route("a", {"revisionName": "hello-00001", "percent": 100})) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("ready", "generation", "expected"),
+    [("True", 1, True), ("False", 1, True), ("Unknown", 1, False), ("True", 2, False), (None, 1, False)],
+)
+def test_a_route_is_settled_once_it_is_ready_or_failed(ready, generation, expected):
+    status = {"observedGeneration": 1, "conditions": conditions(Ready=ready) if ready else []}
+    assert settled(kind_of("Route", "a", status=status, generation=generation)) is expected
 
 
 def labelled(state, routes=""):
