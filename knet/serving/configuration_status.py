@@ -40,9 +40,15 @@ def reconcile(
     """
     work = _Reconcile(configuration, revisions, now)
     work.run()
-    names = {"latestReadyRevisionName": work.ready, "latestCreatedRevisionName": work.created}
-    work.out.status = end(configuration.metadata, work.conditions, names)
-    return work.out
+    return work.end()
+
+
+def refused(configuration: Configuration, why: str, now: str) -> ConfigurationOutcome:
+    """What a Configuration says whose revision the API does not take: a quota or a webhook is against it."""
+    work = _Reconcile(configuration, {}, now)
+    work.not_made(why)
+    work.out.events.append(Event("Warning", "CreationFailed", f"Failed to create Revision: {why}"))
+    return work.end()
 
 
 class _Reconcile:
@@ -55,11 +61,16 @@ class _Reconcile:
         self.created = configuration.status_text("latestCreatedRevisionName")
         self.out = ConfigurationOutcome()
 
+    def end(self) -> ConfigurationOutcome:
+        names = {"latestReadyRevisionName": self.ready, "latestCreatedRevisionName": self.created}
+        self.out.status = end(self.configuration.metadata, self.conditions, names)
+        return self.out
+
     def run(self) -> None:
         try:
             newest = self._newest()
         except NameTaken as taken:
-            self._failed(f"Revision creation failed with message: {taken}.")
+            self.not_made(str(taken))
             return
         if newest is None:
             newest = self.out.revision = make_revision(self.configuration, self.now)
@@ -68,6 +79,9 @@ class _Reconcile:
         self.created = newest.metadata.name
         self._judge(newest)
         self._find_ready(newest)
+
+    def not_made(self, why: str) -> None:
+        self.conditions.false(HAPPY, "RevisionFailed", f"Revision creation failed with message: {why}.")
 
     def _newest(self) -> Revision | None:
         """The revision of the present generation, if it is made already. Raises NameTaken."""

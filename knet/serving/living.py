@@ -20,6 +20,12 @@ class Event:
     reason: str
     message: str
 
+    @classmethod
+    def read(cls, text: str) -> Event:
+        """From one line: `Normal Created Created Ingress "hello"`."""
+        kind, reason, message = text.split(" ", 2)
+        return cls(kind, reason, message)
+
 
 def begin(dependents: Iterable[str], meta: ObjectMeta, status: Mapping[str, Any], now: str) -> Conditions:
     """The conditions as a reconcile finds them. `now` is RFC 3339 text."""

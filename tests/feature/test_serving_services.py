@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from knet.kube import resources
+from knet.kube.errors import Forbidden
 from serving_live import condition, ready, served, service, serving_live, settled_versions, up
 
 
@@ -93,6 +94,68 @@ async def test_a_revision_that_no_route_names_any_more_is_in_reserve_and_may_be_
     )
     await live.gone(resources.REVISIONS, "hello-00001")
     assert state(await live.client.get(resources.REVISIONS, "hello-00002", "default")) == "active"
+
+
+async def told(live, reason, kind):
+    """The message of an event of a reason about an object of a kind."""
+    found = await live.until(
+        resources.EVENTS, "", lambda e: (e["reason"], e["involvedObject"]["kind"]) == (reason, kind)
+    )
+    return found["message"]
+
+
+async def test_a_revision_that_the_api_refuses_is_told_and_made_once_it_may_be(live, monkeypatch):
+    why = 'revisions.serving.knative.dev "hello-00001" is forbidden: exceeded quota: few'
+    create, refusing = live.client.create, True
+
+    async def refuse(kind, body, *rest):
+        if kind is resources.REVISIONS and refusing:
+            raise Forbidden(403, "Forbidden", why)
+        return await create(kind, body, *rest)
+
+    monkeypatch.setattr(live.client, "create", refuse)
+    await live.client.create(resources.KSERVICES, service())
+    failed = await live.until(
+        resources.KSERVICES, "hello", lambda item: "RevisionFailed" in str(item.get("status"))
+    )
+    words = ("False", "RevisionFailed", f"Revision creation failed with message: {why}.")
+    assert condition(failed, "ConfigurationsReady") == words
+    assert await told(live, "CreationFailed", "Configuration") == f"Failed to create Revision: {why}"
+    assert await told(live, "InternalError", "Configuration") == f"failed to create Revision: {why}"
+    refusing = False
+    await live.until(resources.REVISIONS, "hello-00001", lambda item: True)
+    await live.until(
+        resources.KSERVICES,
+        "hello",
+        lambda item: (
+            condition(item, "ConfigurationsReady")[0] == "Unknown"
+            and item["status"].get("latestCreatedRevisionName") == "hello-00001"
+        ),
+    )
+
+
+async def test_a_configuration_that_is_somebody_elses_is_told(live):
+    theirs = {**service()["spec"]["template"]}
+    body = {"metadata": {"name": "hello", "namespace": "default"}, "spec": {"template": theirs}}
+    await live.client.create(resources.CONFIGURATIONS, body)
+    await live.client.create(resources.KSERVICES, service())
+    assert await told(live, "InternalError", "Service") == (
+        'service: "hello" does not own configuration: "hello"'
+    )
+    made = await live.client.get(resources.KSERVICES, "hello", "default")
+    words = 'There is an existing Configuration "hello" that we do not own.'
+    assert condition(made, "ConfigurationsReady") == ("False", "NotOwned", words)
+    assert condition(made) == ("False", "NotOwned", words)
+
+
+@pytest.mark.parametrize("message", ['Created placeholder service "hello"', 'Created Ingress "hello"'])
+async def test_what_a_route_makes_is_told(live, message):
+    await live.client.create(resources.KSERVICES, service())
+    await up(live, "hello-00001")
+    event = await live.until(resources.EVENTS, "", lambda e: e["message"] == message)
+    assert (event["type"], event["reason"]) == ("Normal", "Created")
+    assert event["involvedObject"]["kind"] == "Route"
+    assert event["source"] == {"component": "route-controller"}
 
 
 async def test_a_class_that_nobody_claims_is_named_on_the_service(live):

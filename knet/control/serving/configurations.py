@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from knet.control.serving.loop import Loop, now, plain, typed, unsaid
+from knet.control.serving.loop import Loop, ReconcileError, now, plain, typed, unsaid
 from knet.kube import resources
 from knet.kube.apply import set_status
 from knet.kube.client import Object
 from knet.kube.cluster import Cluster
+from knet.kube.errors import AlreadyExists, ApiError
 from knet.kube.objects import label
 from knet.kube.sync import Key
 from knet.model.serving import CONFIGURATION_LABEL, Configuration, Revision
 from knet.serving.configuration import revision_name
-from knet.serving.configuration_status import reconcile
+from knet.serving.configuration_status import reconcile, refused
 
 
 class Configurations(Loop):
@@ -40,8 +41,17 @@ class Configurations(Loop):
         configuration = typed(Configuration, item)
         out = reconcile(configuration, self._held(configuration), now())
         if out.revision is not None:
-            body = unsaid(plain(out.revision, resources.REVISIONS))
-            await self.client.create(resources.REVISIONS, body)
+            try:
+                await self.client.create(
+                    resources.REVISIONS, unsaid(plain(out.revision, resources.REVISIONS))
+                )
+            except AlreadyExists:  # it was made a moment ago, or its name is taken: that will be seen
+                raise
+            except ApiError as error:
+                out = refused(configuration, error.message, now())
+                self.tell(item, out.events)
+                await set_status(self.client, self.resource, item, out.status)
+                raise ReconcileError(f"failed to create Revision: {error.message}") from None
         self.tell(item, out.events)
         await set_status(self.client, self.resource, item, out.status)
         return None

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from knet.kube.apply import apply_if_different
 from knet.kube.client import Client, Object
 from knet.kube.cluster import Cluster
-from knet.kube.errors import NotFound
+from knet.kube.errors import ApiError, Conflict, NotFound
 from knet.kube.events import Recorder
 from knet.kube.objects import controller_of
 from knet.kube.resources import Resource
@@ -77,7 +77,14 @@ class Loop:
         item = self.cluster.get(self.resource, key)
         if item is None or item["metadata"].get("deletionTimestamp"):
             return None
-        return await self.reconcile(item)
+        try:
+            return await self.reconcile(item)
+        except Conflict:  # somebody was quicker, which is no fault
+            raise
+        except (ReconcileError, ApiError) as error:
+            words = error.message if isinstance(error, ApiError) else str(error)
+            self.tell(item, [Event("Warning", "InternalError", words)])
+            raise
 
     async def reconcile(self, item: Object) -> float | None:
         """Brings about what an object asks for; seconds after which to look again, or None."""

@@ -17,6 +17,7 @@ from knet.model.domainmapping import DomainMapping
 from knet.model.network import LOCAL_DOMAIN
 from knet.serving.domainmapping import child
 from knet.serving.domainmapping_status import MappingWorld, reconcile
+from knet.serving.living import Event
 from knet.serving.settings import Settings
 
 
@@ -24,6 +25,7 @@ class DomainMappings(Loop):
     """Reconciles DomainMappings."""
 
     resource = resources.DOMAIN_MAPPINGS
+    component = "domainmapping-controller"
 
     def __init__(self, cluster: Cluster, settings: Callable[[], Settings]) -> None:
         self._settings = settings
@@ -53,9 +55,10 @@ class DomainMappings(Loop):
             await self.ensure(kind, {**out.claim, "apiVersion": kind.api_version, "kind": kind.kind})
         if out.ingress is not None:
             await self.ensure(resources.INGRESSES, unsaid(kingress.to_dict(out.ingress)))
+        self.tell(item, map(Event.read, out.events))
         await set_status(self.client, self.resource, item, out.status)
         if out.error:
-            raise ReconcileError("/".join(mapping.key) + f": {out.error}")
+            raise ReconcileError(out.error)
         return None
 
     def _world(self, mapping: DomainMapping) -> MappingWorld:

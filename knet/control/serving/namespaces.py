@@ -46,8 +46,7 @@ class Namespaces(Loop):
                 return None
             wanted = wildcards.wildcard(meta, settings)
         except wildcards.WildcardError as error:
-            self.tell(item, [Event("Warning", "InternalError", str(error))])
-            raise ReconcileError(f"{meta.name}: {error}") from None
+            raise ReconcileError(str(error)) from None
         there = self.cluster.get(resources.CERTIFICATES, (meta.name, wanted.metadata.name))
         if there is not None:
             held[wanted.metadata.name] = network_certificate.parse(there)
@@ -57,8 +56,7 @@ class Namespaces(Loop):
             made = await self.ensure(resources.CERTIFICATES, body)
             self.tell(made, [out.event] if out.event else ())
         if out.error:
-            self.tell(item, [Event("Warning", "InternalError", out.error)])
-            raise ReconcileError(f"{meta.name}: {out.error}")
+            raise ReconcileError(out.error)
         return None
 
     async def _drop(self, namespace: ObjectMeta, names: Iterable[str]) -> None:

@@ -100,7 +100,7 @@ class Revisions(Loop):
         self.tell(item, out.events)
         await set_status(self.client, self.resource, item, out.status)
         if out.error:
-            raise ReconcileError("/".join(revision.key) + f": {out.error}")
+            raise ReconcileError(out.error)
         return None
 
     def _world(self, revision: Revision) -> RevisionWorld:

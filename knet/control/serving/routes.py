@@ -22,6 +22,7 @@ from knet.model.network_certificate import Certificate
 from knet.model.serving import ROUTE_LABEL, Configuration, Revision, Route
 from knet.serving import wildcards
 from knet.serving.domains import DomainError, Domains
+from knet.serving.living import Event
 from knet.serving.placeholders import replaced
 from knet.serving.route import RouteOutcome, RouteWorld, reconcile
 from knet.serving.settings import Settings
@@ -34,6 +35,7 @@ class Routes(Loop):
     """Reconciles Routes."""
 
     resource = resources.ROUTES
+    component = "route-controller"
 
     def __init__(self, cluster: Cluster, settings: Callable[[], Settings]) -> None:
         """`settings` are those that count now."""
@@ -62,12 +64,12 @@ class Routes(Loop):
 
     async def reconcile(self, item: Object) -> float | None:
         route = _typed(item)
-        meta = route.metadata
         out = reconcile(route, self._world(route), time.time_ns())
         await self._write(route, out)
+        self.tell(item, map(Event.read, out.events))
         await set_status(self.client, self.resource, item, out.status)
         if out.error:
-            raise ReconcileError(f"{meta.namespace}/{meta.name}: {out.error}")
+            raise ReconcileError(out.error)
         return out.requeue / 1e9 if out.requeue else None
 
     def _world(self, route: Route) -> RouteWorld:

@@ -60,7 +60,7 @@ class Services(Loop):
         self.tell(item, out.events)
         await set_status(self.client, self.resource, item, out.status)
         if out.error:
-            raise ReconcileError("/".join(service.key) + f": {out.error}")
+            raise ReconcileError(out.error)
         return pause(waited) if ready_of(out.status).get("status") == "Unknown" else None
 
     def _held(self, service: KService) -> Held:

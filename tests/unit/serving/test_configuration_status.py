@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from knet.serving.configuration_status import reconcile
+from knet.serving.configuration_status import reconcile, refused
 from unit.serving.revisions import NOW, configuration, revision, said
 
 FAILED = ("False", "ExitCode3", "Container failed with: no")
@@ -80,6 +80,7 @@ def test_a_name_that_is_taken():
     out = reconcile(changed, held(revision("hello-blue", 1, "True")), NOW)
     assert out.revision is None
     assert said(out.status) == ("False", "RevisionFailed", words)
+    assert not out.events  # no revision of its own has failed
     theirs = revision("hello-blue", 2, "True", owner="other")
     assert said(reconcile(changed, held(theirs), NOW).status) == ("False", "RevisionFailed", words)
     # the same spec under the same name is no conflict, whatever the generation
@@ -94,6 +95,26 @@ def test_a_numbered_name_that_somebody_else_has():
     assert out.revision is None
     assert said(out.status)[1] == "RevisionFailed"
     assert '"hello-00001" already exists' in said(out.status)[2]
+
+
+def test_a_revision_that_the_api_does_not_take_is_told():
+    before = configuration(
+        generation=2, latestReadyRevisionName="hello-00001", latestCreatedRevisionName="hello-00001"
+    )
+    why = 'revisions "hello-00002" is forbidden: exceeded quota: few'
+    out = refused(before, why, NOW)
+    words = f"Revision creation failed with message: {why}."
+    assert said(out.status) == ("False", "RevisionFailed", words)
+    assert out.status["latestCreatedRevisionName"] == "hello-00001"
+    assert [(e.reason, e.message) for e in out.events] == [
+        ("CreationFailed", f"Failed to create Revision: {why}")
+    ]
+    # and is over once it is there
+    told = configuration(
+        generation=2, latestReadyRevisionName="hello-00001", conditions=out.status["conditions"]
+    )
+    made = held(revision(ready="True"), revision("hello-00002", 2, "Unknown"))
+    assert said(reconcile(told, made, NOW).status) == ("Unknown", "", "")
 
 
 def test_a_deleted_latest_is_made_again():
