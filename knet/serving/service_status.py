@@ -119,7 +119,8 @@ class _Reconcile:
 
     def _migrated(self, route: Route) -> bool:
         """Whether the Route's status shows what its spec asks for, with the latest ready revision filled in."""
-        latest = self.fields["latestReadyRevisionName"] or ""
+        configuration = self.world.configuration
+        latest = configuration.status_text("latestReadyRevisionName") if configuration else ""
         wanted = [
             (latest if target.configuration_name else target.revision_name, target.tag, target.percent or 0)
             for target in route.spec.traffic
