@@ -68,23 +68,28 @@ def _needed(revision: Revision, configuration: Configuration, named: Collection[
 
 def _left(revision: Revision, gc: Gc, now: int) -> int:
     """For how many ns it is still to be kept: both limits have to have passed."""
-    left = -1
+    left = 0
     if gc.retain_since_create_time is not None:
-        left = max(left, _time(revision.metadata.creation_timestamp) + gc.retain_since_create_time - now + 1)
+        left = max(left, _created(revision) + gc.retain_since_create_time - now)
     if gc.retain_since_last_active_time is not None:
-        left = max(left, _last_active(revision) + gc.retain_since_last_active_time - now + 1)
+        left = max(left, _last_active(revision) + gc.retain_since_last_active_time - now)
     return left
 
 
 def _last_active(revision: Revision) -> int:
-    meta = revision.metadata
-    return _time(meta.annotations.get(ROUTING_STATE_MODIFIED, "") or meta.creation_timestamp)
+    """When its routing state changed last; when it was created, where that is not said or no time."""
+    said = _time(revision.metadata.annotations.get(ROUTING_STATE_MODIFIED, ""))
+    return _created(revision) if said is None else said
 
 
-def _time(text: str) -> int:
-    """Nanoseconds since 1970; what is no time counts as just that."""
+def _created(revision: Revision) -> int:
+    return _time(revision.metadata.creation_timestamp) or 0
+
+
+def _time(text: str) -> int | None:
+    """Nanoseconds since 1970 of RFC 3339 text; None for what is no such text."""
     try:
         moment = dt.datetime.fromisoformat(text)
     except ValueError:
-        return 0
-    return int(moment.timestamp()) * _NANO
+        return None
+    return int(moment.timestamp()) * _NANO if moment.tzinfo else None

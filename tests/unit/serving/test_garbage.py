@@ -57,6 +57,26 @@ def test_both_times_have_to_have_passed():
     assert again == pytest.approx(2 * HOUR, abs=1)
 
 
+@pytest.mark.parametrize("said", ["", "yesterday", "2026-01-01", "1970-01-01"])
+def test_a_routing_state_that_does_not_say_since_when_counts_from_the_creation(said):
+    gc = parse(
+        {
+            "min-non-active-revisions": "0",
+            "retain-since-create-time": "disabled",
+            "retain-since-last-active-time": "5h",
+        }
+    )
+    assert gone([old(1, 90, routingStateModified=said), old(2, 97, routingStateModified=said)], gc) == (
+        "r-1",
+    )
+
+
+def test_a_time_has_passed_to_the_second():
+    data = {"min-non-active-revisions": "0", "retain-since-last-active-time": "disabled"}
+    assert gone([old(1, 90)], parse({**data, "retain-since-create-time": "10h"})) == ("r-1",)
+    assert gone([old(1, 90)], parse({**data, "retain-since-create-time": "10h1ns"})) == ()
+
+
 def test_more_than_the_most_go_however_young():
     data = {
         "min-non-active-revisions": "0",
