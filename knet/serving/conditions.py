@@ -71,8 +71,6 @@ class Conditions:
                 self._set(HAPPY, FALSE, reason, message)
         elif name in self.dependents:
             self._set(HAPPY, UNKNOWN, reason, message)
-        else:
-            self._recompute(name)
 
     def dump(self) -> list[dict[str, Any]]:
         """As the status holds them: by type; what did not change keeps its time."""
