@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from knet.model.domainmapping import DomainMapping
@@ -29,22 +29,59 @@ _NAMES = {
 """Fields whose names in Go have more capitals."""
 _ORDER = (
     *("volumes", "initContainers", "containers", "dnsPolicy", "nodeSelector", "serviceAccountName"),
-    *("securityContext", "imagePullSecrets", "affinity", *_OWN),
+    *("automountServiceAccountToken", "hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"),
+    *("name", "image", "command", "args", "workingDir", "ports", "envFrom", "env", "resources"),
+    *("volumeMounts", "livenessProbe", "readinessProbe", "startupProbe"),
+    *("terminationMessagePath", "terminationMessagePolicy", "imagePullPolicy"),
+    *("securityContext", "imagePullSecrets", "affinity", "schedulerName", "tolerations", "hostAliases"),
     *(
-        "name",
-        "image",
-        "command",
-        "args",
-        "workingDir",
-        "ports",
-        "envFrom",
-        "env",
-        "resources",
-        "volumeMounts",
+        "priorityClassName",
+        "dnsConfig",
+        "runtimeClassName",
+        "enableServiceLinks",
+        "topologySpreadConstraints",
     ),
-    *("livenessProbe", "readinessProbe", "startupProbe", "terminationMessagePath", "imagePullPolicy"),
+    *("exec", "httpGet", "tcpSocket", "grpc", "initialDelaySeconds", *_OWN),
+    *("periodSeconds", "successThreshold", "failureThreshold", "terminationGracePeriodSeconds"),
+    *("path", "port", "host", "scheme", "httpHeaders", "type", "intVal", "strVal"),
 )
 """Fields in the order in which Go compares them; others come after these."""
+_PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+_REFERENCES = ("configMapRef", "secretRef", "configMapKeyRef", "secretKeyRef", "configMap")
+_STRUCTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "env": ("v1.EnvVar", {"name": "", "value": "", "valueFrom": None}),
+    "envFrom": ("v1.EnvFromSource", {"prefix": "", "configMapRef": None, "secretRef": None}),
+    "ports": (
+        "v1.ContainerPort",
+        {"name": "", "hostPort": 0, "containerPort": 0, "protocol": "", "hostIP": ""},
+    ),
+    "volumeMounts": (
+        "v1.VolumeMount",
+        {
+            "name": "",
+            "readOnly": False,
+            "recursiveReadOnly": None,
+            "mountPath": "",
+            "subPath": "",
+            "mountPropagation": None,
+            "subPathExpr": "",
+        },
+    ),
+    "imagePullSecrets": ("v1.LocalObjectReference", {"name": ""}),
+}
+"""What Go calls the items of a list, and all their fields: it prints those that nobody has set too."""
+_POINTERS = frozenset(
+    {
+        *("enableServiceLinks", "automountServiceAccountToken", "shareProcessNamespace", "runtimeClassName"),
+        *("runAsUser", "runAsGroup", "runAsNonRoot", "readOnlyRootFilesystem", "allowPrivilegeEscalation"),
+        *("privileged", "fsGroup", "terminationGracePeriodSeconds", "defaultMode", "mode", "optional"),
+        *("localhostProfile", "tolerationSeconds", "expirationSeconds", "recursiveReadOnly"),
+    }
+)
+"""Numbers, texts and switches that Go has pointers to: it says so before where they are."""
+_OWN_PLACES = frozenset(
+    f"{at}.{key[0].upper()}{key[1:]}" for at in (_SPEC, f"{_TEMPLATE}.Spec") for key in _OWN
+)
 _ABSENT = object()
 _NOTHING: tuple[Any, ...] = (None, "", {}, [], ())
 """What is not said and what is said to be empty are the same to Go."""
@@ -96,53 +133,103 @@ def _plain(spec: Any) -> dict[str, Any]:
     return made
 
 
-def _field(key: str, at: str) -> str:
-    inline = ".PodSpec" if at in (_SPEC, f"{_TEMPLATE}.Spec") and key not in _OWN else ""
-    return f"{at}{inline}.{_NAMES.get(key) or key[0].upper() + key[1:]}"
+def _field(key: str, at: str, of: str) -> str:
+    """Where a field of `of` is: Go names the structs too that stand in another without a name of their own."""
+    inline = ""
+    if at in (_SPEC, f"{_TEMPLATE}.Spec"):
+        inline = "" if key in _OWN else ".PodSpec"
+    elif of in _PROBES and key in ("exec", "httpGet", "tcpSocket", "grpc"):
+        inline = ".ProbeHandler"
+    elif of == "volumes" and key != "name":
+        inline = ".VolumeSource"
+    elif of in _REFERENCES and key == "name":
+        inline = ".LocalObjectReference"
+    return f"{at}{inline}.{_name(key)}"
+
+
+def _name(key: str) -> str:
+    return _NAMES.get(key) or key[0].upper() + key[1:]
 
 
 def _place(key: str) -> tuple[int, str]:
     return (_ORDER.index(key) if key in _ORDER else len(_ORDER), key)
 
 
-def _difference(old: Any, new: Any, at: str, *, keys: bool = False) -> str:
-    """The differences, one below the other, as Go's comparison prints them. `keys`: of a map, not of fields."""
+def _difference(old: Any, new: Any, at: str, *, keys: bool = False, of: str = "") -> str:
+    """The differences, one below the other, as Go's comparison prints them.
+
+    `keys`: of a map, not of fields. `of` is the field that it is, or is an item of.
+    """
     if old == new or (old in _NOTHING and new in _NOTHING):
         return ""
+    if of == "port" and not at.endswith("GRPC.Port"):
+        old, new = _int_or_string(old), _int_or_string(new)
     if isinstance(old, Mapping) and isinstance(new, Mapping) and (not keys or (old and new)):
         return "".join(
             _difference(
                 old.get(key, _ABSENT if keys else None),
                 new.get(key, _ABSENT if keys else None),
-                f"{at}[{quote(key)}]" if keys else _field(key, at),
+                f"{at}[{quote(key)}]" if keys else _field(key, at, of),
                 keys=key in _MAPS,
+                of=key,
             )
             for key in sorted({*old, *new}, key=None if keys else _place)
         )
     if isinstance(old, list | tuple) and isinstance(new, list | tuple) and old and new:
-        pairs = [(_at(old, i), _at(new, i)) for i in range(max(len(old), len(new)))]
-        return "".join(_difference(*pair, at + _index(i, *pair)) for i, pair in enumerate(pairs))
-    lines = ((sign, _shown(value, other)) for sign, value, other in (("-", old, new), ("+", new, old)))
-    return f"{at}:\n" + "".join(f"\t{sign}: {shown}\n" for sign, shown in lines if shown)
+        return "".join(
+            _difference(x, y, at + index, of=of)
+            for index, x, y in ((_index(i, j), _at(old, i), _at(new, j)) for i, j in _pairs(old, new))
+        )
+    lines = ((sign, _shown(value, other, of)) for sign, value, other in (("-", old, new), ("+", new, old)))
+    both = old is not None and new is not None
+    star = "*" if both and (of in _POINTERS or at in _OWN_PLACES) else ""
+    return f"{star}{at}:\n" + "".join(f"\t{sign}: {shown}\n" for sign, shown in lines if shown)
 
 
-def _at(items: list[Any] | tuple[Any, ...], index: int) -> Any:
-    return items[index] if index < len(items) else _ABSENT
+def _int_or_string(value: Any) -> dict[str, Any]:
+    named = isinstance(value, str)
+    return {"type": int(named), "intVal": 0 if named else value or 0, "strVal": value if named else ""}
 
 
-def _index(number: int, old: Any, new: Any) -> str:
-    if old is _ABSENT:
-        return f"[?->{number}]"
-    return f"[{number}->?]" if new is _ABSENT else f"[{number}]"
+def _pairs(old: Sequence[Any], new: Sequence[Any]) -> Iterator[tuple[int, int]]:
+    """Which items stand for one another, by index; -1 for those that are on one side alone.
+
+    What is equal at either end is no change: one that was put before the others is just that.
+    """
+    most = min(len(old), len(new))
+    first = next((i for i in range(most) if old[i] != new[i]), most)
+    last = next((i for i in range(most - first) if old[-1 - i] != new[-1 - i]), most - first)
+    for i in range(first, max(len(old), len(new)) - last):
+        yield (i if i < len(old) - last else -1), (i if i < len(new) - last else -1)
 
 
-def _shown(value: Any, other: Any) -> str:
+def _at(items: Sequence[Any], index: int) -> Any:
+    return items[index] if index >= 0 else _ABSENT
+
+
+def _index(old: int, new: int) -> str:
+    if old < 0:
+        return f"[?->{new}]"
+    return f"[{old}->?]" if new < 0 else f"[{old}]"
+
+
+def _shown(value: Any, other: Any, of: str) -> str:
     """A value in quotes; where nothing is said, the zero value of what stands on the other side."""
     if value is _ABSENT:
         return ""
     if value is None:
         value = type(other)() if isinstance(other, str | list | tuple) else None
+    kind, fields = _STRUCTS.get(of, ("", {}))
+    if isinstance(value, list | tuple) and fields:
+        return f'"[{" ".join(_struct(item, fields) for item in value)}]"'
+    if isinstance(value, Mapping) and fields:
+        return f'{kind}: "{_struct(value, fields)}"'
     return f'"{_go(value)}"'
+
+
+def _struct(value: Mapping[str, Any], fields: Mapping[str, Any]) -> str:
+    said = {**fields, **value}
+    return "{" + " ".join(f"{_name(key)}:{_go(said[key])}" for key in said) + "}"
 
 
 def _go(value: Any) -> str:

@@ -144,6 +144,73 @@ def test_changes_without_a_new_name_are_told_as_go_prints_them():
         f'{root}.ObjectMeta.Annotations["a"]:\n\t-: "1"\n\t+: "2"\n'
         f'{root}.ObjectMeta.Annotations["b"]:\n\t+: "3"\n'
         f'{root}.Spec.PodSpec.Containers[0].Args[?->1]:\n\t+: "y"\n'
-        f'{root}.Spec.PodSpec.Containers[0].Env:\n\t-: "[map[name:A]]"\n\t+: "[]"\n'
+        f'{root}.Spec.PodSpec.Containers[0].Env:\n\t-: "[{{Name:A Value: ValueFrom:<nil>}}]"\n\t+: "[]"\n'
         f'{root}.Spec.PodSpec.DNSPolicy:\n\t-: ""\n\t+: "Default"\n'
     )
+
+
+def changed(old, new):
+    """The details that are told of a Revision's spec that was changed."""
+    before, after = (thing("Revision", spec={"containers": [{"image": "i"}], **spec}) for spec in (old, new))
+    return updated(after, before)[-1].details
+
+
+def test_go_says_where_it_follows_a_pointer():
+    root = "{v1.RevisionSpec}"
+    old, new = {"timeoutSeconds": 3, "containerConcurrency": 0}, {"timeoutSeconds": 4}
+    assert changed({**old, "containerConcurrency": 1}, {**new, "containerConcurrency": 2}) == (
+        f'*{root}.ContainerConcurrency:\n\t-: "1"\n\t+: "2"\n*{root}.TimeoutSeconds:\n\t-: "3"\n\t+: "4"\n'
+    )
+    assert changed({}, {"timeoutSeconds": 4}) == f'{root}.TimeoutSeconds:\n\t-: "<nil>"\n\t+: "4"\n'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("ab", "xab", '[?->0]:\n\t+: v1.EnvVar: "{Name:x Value: ValueFrom:<nil>}"\n'),
+        ("ab", "axb", '[?->1]:\n\t+: v1.EnvVar: "{Name:x Value: ValueFrom:<nil>}"\n'),
+        ("ab", "abx", '[?->2]:\n\t+: v1.EnvVar: "{Name:x Value: ValueFrom:<nil>}"\n'),
+        ("xab", "ab", '[0->?]:\n\t-: v1.EnvVar: "{Name:x Value: ValueFrom:<nil>}"\n'),
+        ("axb", "ab", '[1->?]:\n\t-: v1.EnvVar: "{Name:x Value: ValueFrom:<nil>}"\n'),
+        ("aa", "a", '[1->?]:\n\t-: v1.EnvVar: "{Name:a Value: ValueFrom:<nil>}"\n'),
+        ("axb", "ayb", '[1].Name:\n\t-: "x"\n\t+: "y"\n'),
+    ],
+)
+def test_an_item_that_comes_or_goes_is_told_alone(old, new, words):
+    def spec(names):
+        return {"containers": [{"image": "i", "env": [{"name": name} for name in names]}]}
+
+    assert changed(spec(old), spec(new)) == "{v1.RevisionSpec}.PodSpec.Containers[0].Env" + words
+
+
+def test_go_names_what_stands_in_another_struct():
+    def spec(path, port, timeout, secret, key):
+        probe = {"httpGet": {"path": path, "port": port}, "timeoutSeconds": timeout}
+        env = [{"name": "A", "valueFrom": {"secretKeyRef": {"name": key, "key": "k"}}}]
+        container = {"image": "i", "livenessProbe": probe, "env": env}
+        volumes = [{"name": "v", "secret": {"secretName": secret}}]
+        return {"containers": [container], "volumes": volumes}
+
+    root = "{v1.RevisionSpec}.PodSpec"
+    probe = f"{root}.Containers[0].LivenessProbe"
+    assert changed(spec("/a", 80, 1, "s", "a"), spec("/b", "http", 2, "t", "b")) == (
+        f'{root}.Volumes[0].VolumeSource.Secret.SecretName:\n\t-: "s"\n\t+: "t"\n'
+        f"{root}.Containers[0].Env[0].ValueFrom.SecretKeyRef.LocalObjectReference.Name:"
+        '\n\t-: "a"\n\t+: "b"\n'
+        f'{probe}.ProbeHandler.HTTPGet.Path:\n\t-: "/a"\n\t+: "/b"\n'
+        f'{probe}.ProbeHandler.HTTPGet.Port.Type:\n\t-: "0"\n\t+: "1"\n'
+        f'{probe}.ProbeHandler.HTTPGet.Port.IntVal:\n\t-: "80"\n\t+: "0"\n'
+        f'{probe}.ProbeHandler.HTTPGet.Port.StrVal:\n\t-: ""\n\t+: "http"\n'
+        f'{probe}.TimeoutSeconds:\n\t-: "1"\n\t+: "2"\n'
+    )
+
+
+def test_fields_are_told_in_the_order_of_go():
+    both = {"enableServiceLinks": True, "serviceAccountName": "a", "timeoutSeconds": 1}
+    other = {"enableServiceLinks": False, "serviceAccountName": "b", "timeoutSeconds": 2}
+    places = [line for line in changed(both, other).splitlines() if not line.startswith("\t")]
+    assert places == [
+        "{v1.RevisionSpec}.PodSpec.ServiceAccountName:",
+        "*{v1.RevisionSpec}.PodSpec.EnableServiceLinks:",
+        "*{v1.RevisionSpec}.TimeoutSeconds:",
+    ]
