@@ -113,6 +113,9 @@ async def test_a_serverlessservice_of_somebody_else_is_told_and_left_alone(live)
     why = f'There is an existing ServerlessService "{REVISION}" that we do not own.'
     assert condition(made, "Active") == ("False", "NotOwned", why)
     assert (await live.client.get(SKSS, REVISION, "default"))["spec"] == before["spec"]
+    told = await live.until(resources.EVENTS, "", lambda e: e["reason"] == "InternalError")
+    assert told["message"] == f"error reconciling SKS: PA: {REVISION} does not own SKS: {REVISION}"
+    assert told["involvedObject"]["kind"] == "PodAutoscaler"
 
 
 async def test_a_revision_is_carried_by_as_many_activators_as_its_capacity_asks_for(live, decider):

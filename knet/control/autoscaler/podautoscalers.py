@@ -46,6 +46,7 @@ KINDS = (
 )
 _CLASS = PREFIX + "class"
 _PROBE_AGAIN_S = 1.0
+_CALLED = {"ServerlessService": "SKS", "Metric": "Metric"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,8 @@ class PodAutoscalers(Loop):
             await self.ensure(resources.SERVERLESS_SERVICES, made.sks)
         await set_status(self.client, self.resource, item, made.status)
         if around.foreign:
-            raise ReconcileError(f'{around.foreign} "{pa.metadata.name}" is somebody else\'s')
+            what, name = _CALLED[around.foreign], pa.metadata.name
+            raise ReconcileError(f"error reconciling {what}: PA: {name} does not own {what}: {name}")
         if made.scale is not None and made.scale.probe_later:
             return _PROBE_AGAIN_S
         return None if made.again_ms is None else made.again_ms / 1000
