@@ -105,3 +105,6 @@ def test_what_never_goes():
     ]
     assert gone(kept, gc, named={"r-4"}) == ()
     assert gone([*kept, old(5, 0)], gc, named={"r-4"}) == ("r-5",)
+    # it failed, and Routes are pinned to others: it would only be made again
+    failed = configuration(latestReadyRevisionName="r-8", latestCreatedRevisionName="r-9")
+    assert collect(failed, [old(8, 0), old(9, 0), old(5, 0)], (), gc, NOW).names == ("r-5",)
