@@ -57,7 +57,8 @@ def service(namespace, **container):
 @pytest.fixture
 async def operator(real_api, tmp_path, monkeypatch):
     """The operator, once its webhook is known to the API server."""
-    monkeypatch.setenv("KUBECONFIG", str(real_api.kubeconfig))  # as it does itself, for kopf; but ours is undone
+    # as it does itself, for kopf; but ours is undone
+    monkeypatch.setenv("KUBECONFIG", str(real_api.kubeconfig))
     async with real_api.client() as client:
         for definition in definitions():
             await client.apply(CUSTOM_RESOURCE_DEFINITIONS, definition)
