@@ -14,8 +14,10 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from knet.dataplane import queue_metrics, queue_tls
 from knet.dataplane.queue_config import QueueBootstrap
@@ -29,6 +31,9 @@ from knet.envoy.process import Envoy
 from knet.envoy.process_find import find_envoy
 from knet.errors import Diagnostic, KnetError
 from knet.scaling.stat import Stat, encode
+
+if TYPE_CHECKING:
+    from knet.dataplane.queue_log import RequestLog
 
 _PERIOD = 1.0
 """Seconds that a report is about, as Knative's."""
@@ -48,6 +53,7 @@ class QueueProxy:
 
         `spare` is an Envoy in the same directory that runs already.
         """
+        settings = _with_a_template(settings)
         self._settings = settings
         self._bootstrap = QueueBootstrap(settings, directory)
         self._spare = spare
@@ -74,6 +80,7 @@ class QueueProxy:
         """
         if self._settings.certificate:
             queue_tls.write(self._bootstrap.directory, self._settings.certificate)
+        log = self._request_log()
         if self._spare is None:
             await self._envoy.start()
         try:
@@ -92,6 +99,18 @@ class QueueProxy:
             for server in self._servers:
                 server.close()
             await self._envoy.stop()
+            if log is not None:
+                log.close()
+
+    def _request_log(self) -> RequestLog | None:
+        """Opened, if there is one."""
+        if not self._settings.request_log:
+            return None
+        from knet.dataplane.queue_log import RequestLog
+
+        made = RequestLog(self._settings, self._bootstrap.log)
+        made.open()
+        return made
 
     def _envoy_ended(self, problem: Diagnostic) -> None:
         """An Envoy that has served is started again; one that cannot start ends the container."""
@@ -215,6 +234,20 @@ class QueueProxy:
         text = await self._envoy.admin(_COUNTERS)
         self._served = True
         return sample(text, (start + time.time_ns()) // 2000)
+
+
+def _with_a_template(settings: Settings) -> Settings:
+    """Without a request log whose template is none: a pod serves all the same, as Knative's do."""
+    if not settings.request_log:
+        return settings
+    from knet.text.gotemplate import TemplateError, compile_template
+
+    try:
+        compile_template(settings.request_log)
+    except TemplateError as error:
+        print(f"there is no request log: its template: {error}", file=sys.stderr)  # noqa: T201 - a container's log
+        return replace(settings, request_log="")
+    return settings
 
 
 def _hash(request: Request) -> Answer:

@@ -26,7 +26,7 @@ _MANY = 2**31
 _DEPTH = 10
 """Knative's queue is ten times as long as the limit."""
 SOURCE = "source"
-_AGENT, _BRIDGE = "agent", "bridge"
+_AGENT, _BRIDGE, _LOG = "agent", "bridge", "requests"
 _ASK_AGAIN, _FOR_EVER = "0.02s", "1000000s"
 """Envoy asks again at once; the answer comes when there is one. (More than 2**31 ms is no time at all to it.)"""
 _STREAMS = 100
@@ -56,6 +56,11 @@ class QueueBootstrap:
     def bridge(self) -> Path:
         """Where gRPC probes go in as HTTP/1.1."""
         return self.directory / _BRIDGE
+
+    @property
+    def log(self) -> Path:
+        """The pipe by which Envoy tells of requests, where there is a request log."""
+        return self.directory / _LOG
 
     def text(self) -> str:
         """The bootstrap as JSON."""
@@ -131,10 +136,11 @@ def _common(admin: Unix) -> dict[str, Any]:
 
 def listeners(wanted: Settings, directory: Path) -> list[dict[str, Any]]:
     """Envoy's listeners. `directory` holds its sockets."""
-    made = [_listener("main", _socket(wanted.address, wanted.port), routes.connection_manager(wanted))]
+    outer = routes.connection_manager(wanted, directory / _LOG)
+    made = [_listener("main", _socket(wanted.address, wanted.port), outer)]
     if wanted.certificate:
         secure = _socket(wanted.address, wanted.tls_port)
-        made.append(_listener("tls", secure, routes.connection_manager(wanted), directory))
+        made.append(_listener("tls", secure, outer, directory))
     if two_steps(wanted):
         made.append(_listener(INNER, _pipe(directory / INNER), routes.inner_manager()))
     if ports := _grpc_ports(wanted):

@@ -7,25 +7,17 @@ facts/dataplane.md, section 1.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
+from knet.dataplane import queue_seen
 from knet.dataplane.queue_settings import Settings
-from knet.dataplane.queue_stats import ALL, CAME, PREFIX, PROXIED, WENT
 from knet.dataplane.unsent import UNSENT
 
 USER, AGENT, INNER = "user", "agent", "inner"
 _TYPES = "type.googleapis.com/envoy.extensions."
 _HEADERS_KB = 1024
 """Go's servers take 1 MB of headers."""
-_PROBES: tuple[dict[str, Any], ...] = (
-    {"name": "k-network-probe", "present_match": True},
-    {"name": "k-kubelet-probe", "present_match": True},
-    *(
-        {"name": "user-agent", "string_match": {"prefix": agent}}
-        for agent in ("kube-probe/", "Knative-Activator-Probe", "Knative-Autoscaling-Probe")
-    ),
-)
-"""Requests that our own process answers: kubelet's, the activator's and the autoscaler's."""
 _PRUNED = ["knative-serving-namespace", "knative-serving-revision"]
 _CLIENT = {
     "header": {"key": "x-forwarded-for", "value": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"},
@@ -34,7 +26,6 @@ _CLIENT = {
 _RETRIES = {"retry_on": "reset-before-request,refused-stream", "num_retries": 2}
 """Retried is only what the user's container has certainly not seen."""
 HEADERS = 1000
-_MISSING = {"treat_missing_header_as_empty": True}
 _OWN = "x-envoy-"
 """Headers that would steer Envoy: whoever sends them is no operator of it."""
 _HEADERS = """\
@@ -79,18 +70,18 @@ def response_start(wanted: Settings) -> int:
     return wanted.response_start if not wanted.timeout or wanted.response_start < wanted.timeout else 0
 
 
-def connection_manager(wanted: Settings) -> dict[str, Any]:
-    """The HTTP connection manager that clients meet."""
+def connection_manager(wanted: Settings, log: Path | None = None) -> dict[str, Any]:
+    """The HTTP connection manager that clients meet. `log` is where it tells of requests, for the request log."""
     host = {
         "name": "all",
         "domains": ["*"],
-        "routes": [*(_route(AGENT, match) for match in _PROBES), *_to_user(wanted)],
+        "routes": [*(_route(AGENT, match) for match in queue_seen.PROBES), *_to_user(wanted)],
         "request_headers_to_remove": _PRUNED,
         "request_headers_to_add": [_CLIENT],
     }
     return {
         **_manager("main"),
-        "access_log": _counters(),
+        "access_log": queue_seen.logs(wanted, log),
         "access_log_options": {"flush_access_log_on_new_request": True},
         "early_header_mutation_extensions": [_early()],
         "http_filters": [_lua(), _router()],
@@ -206,42 +197,6 @@ def _replies() -> list[dict[str, Any]]:
         reply(flags("UF", "UH"), 502, "%LOCAL_REPLY_BODY%\n", UNSENT),
         reply(flags("UC", "UR", "LR", "URX", "UPE"), 502, "%LOCAL_REPLY_BODY%\n"),
     ]
-
-
-def _counters() -> list[dict[str, Any]]:
-    """Counts begins and ends with their moments, of all requests and of those that came by the activator.
-
-    From the two sums follows the exact integral of concurrency (`queue_stats`).
-    """
-    activator = {
-        "header_filter": {"header": {"name": "k-proxy-request", "string_match": {"exact": "activator"}}}
-    }
-    made = []
-    for group, more in ((ALL, []), (PROXIED, [activator])):
-        made.append(_counter(f"{PREFIX}.{group}.{CAME}", "DownstreamStart", "START_TIME", more))
-        made.append(_counter(f"{PREFIX}.{group}.{WENT}", "DownstreamEnd", "EMIT_TIME", more))
-    return made
-
-
-def _counter(scope: str, when: str, moment: str, more: list[dict[str, Any]]) -> dict[str, Any]:
-    # an inverted match of a value misses requests without the header, if not told otherwise
-    other = [{**match, "invert_match": True} for match in _PROBES]
-    users = [
-        {"header_filter": {"header": match | ({} if "present_match" in match else _MISSING)}}
-        for match in other
-    ]
-    return {
-        "name": "envoy.access_loggers.stats",
-        "filter": {"and_filter": {"filters": [{"log_type_filter": {"types": [when]}}, *users, *more]}},
-        "typed_config": {
-            "@type": _TYPES + "access_loggers.stats.v3.Config",
-            "stats_scope": {"prefix": scope},
-            "counters": [
-                {"stat": {"name": "n"}, "value_fixed": 1},
-                {"stat": {"name": "t"}, "value_format": f"%{moment}(%s%6f)%"},
-            ],
-        },
-    }
 
 
 def _early() -> dict[str, Any]:

@@ -28,7 +28,7 @@ class Settings:
 
     `http2`: the user's container speaks h2c. `concurrency` 0: no limit. `quiet` is for how many
     seconds no request may have come before a drain ends; `certificate` is a directory with `tls.crt`
-    and `tls.key`, or empty.
+    and `tls.key`, or empty. `request_log` is the Go template of its lines, or empty.
     """
 
     namespace: str
@@ -50,6 +50,10 @@ class Settings:
     probes: tuple[Probe, ...] = ()
     quiet: float = _QUIET
     certificate: str = ""
+    service: str = ""
+    pod_ip: str = ""
+    request_log: str = ""
+    log_probes: bool = False
 
 
 def read(environment: Mapping[str, str], *, certificate: str = "") -> Settings:
@@ -67,6 +71,7 @@ def read(environment: Mapping[str, str], *, certificate: str = "") -> Settings:
     except BadProbe as error:
         given.wrong("SERVING_READINESS_PROBE", str(error))
         probes = ()
+    observed = given.data("OBSERVABILITY_CONFIG")
     made = Settings(
         namespace=given.text("SERVING_NAMESPACE"),
         configuration=given.text("SERVING_CONFIGURATION"),
@@ -87,10 +92,22 @@ def read(environment: Mapping[str, str], *, certificate: str = "") -> Settings:
         probes=probes,
         quiet=given.number("KNET_QUIET_SECONDS", _SECONDS, _QUIET),
         certificate=certificate,
+        service=environment.get("SERVING_SERVICE") or "",
+        pod_ip=environment.get("SERVING_POD_IP") or "",
+        request_log=_request_log(observed),
+        log_probes=observed.get("enableProbeRequestLog") is True,
     )
     if given.found:
         raise KnetError(*given.found)
     return made
+
+
+def _request_log(observed: Mapping[str, Any]) -> str:
+    if observed.get("enableRequestLog") is not True:
+        return ""
+    from knet.model.config_observability import REQUEST_LOG_TEMPLATE  # most pods have no request log
+
+    return str(observed.get("requestLogTemplate") or REQUEST_LOG_TEMPLATE)
 
 
 @dataclass(slots=True)
@@ -135,6 +152,17 @@ class _Environment:
         if ip.is_loopback:
             return value
         return "::" if ip.version == 6 else "0.0.0.0"  # noqa: S104 - a pod's whole purpose
+
+    def data(self, name: str) -> dict[str, Any]:
+        value = self.variables.get(name) or "{}"
+        try:
+            found: Any = orjson.loads(value)
+        except ValueError:
+            found = None
+        if isinstance(found, dict):
+            return found
+        self.wrong(name, f"is {value}: a JSON object is expected")
+        return {}
 
     def ports(self) -> dict[int, int]:
         value = self.variables.get("KNET_PORTS") or "{}"

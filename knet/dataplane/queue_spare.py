@@ -21,8 +21,8 @@ from knet.dataplane.queue_settings import Settings
 from knet.envoy.process import Envoy, Options
 from knet.errors import Diagnostic
 
-OPTIONS = Options(concurrency=1, log_level="error", drain_seconds=1)
-"""How every queue-proxy's Envoy is run."""
+OPTIONS = Options(concurrency=1, log_level="error", drain_seconds=1, flush_ms=200)
+"""How every queue-proxy's Envoy is run. It writes to a file only where there is a request log."""
 _KINDS = {
     "/v3/discovery:listeners": "type.googleapis.com/envoy.config.listener.v3.Listener",
     "/v3/discovery:clusters": "type.googleapis.com/envoy.config.cluster.v3.Cluster",

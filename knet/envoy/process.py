@@ -35,7 +35,8 @@ class Options:
     `config_log_level` stays at error because a refused RouteConfiguration makes Envoy warn once for
     each of the 10,000 others (facts/envoy-xds.md, section 4). `die_with_parent` is off for gateways
     that have to outlive their control plane; `adopt`: one that did is taken over if its configuration is the same
-    and its admin interface a socket. `environment` adds to ours.
+    and its admin interface a socket. `environment` adds to ours. `flush_ms`: how old what it writes to files may
+    get (0: its own ten seconds).
     """
 
     concurrency: int = 0
@@ -46,6 +47,7 @@ class Options:
     die_with_parent: bool = True
     adopt: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
+    flush_ms: int = 0
 
     def arguments(self) -> list[str]:
         """The flags. A base id of its own lets several Envoys share a machine."""
@@ -56,6 +58,7 @@ class Options:
             *("--component-log-level", f"config:{self.config_log_level}"),
             *("--drain-time-s", str(self.drain_seconds)),
             *("--drain-strategy", "immediate"),
+            *(("--file-flush-interval-msec", str(self.flush_ms)) if self.flush_ms else ()),
         ]
         return [*flags, "--concurrency", str(self.concurrency)] if self.concurrency else flags
 

@@ -9,6 +9,7 @@ from typing import Any
 from knet.model.config_reading import Key, boolean, duration, number, values
 from knet.text import go
 from knet.text.duration import SECOND
+from knet.text.gotemplate import TemplateError, compile_template
 
 NAME = "config-observability"
 REQUEST_LOG_TEMPLATE = (
@@ -63,7 +64,7 @@ class Observability:
 
 
 def parse(data: Mapping[str, str]) -> Observability:
-    """What a ConfigMap's data says. Raises ValueError with Knative's text."""
+    """What a ConfigMap's data says. Raises ValueError with Knative's text, but for what is wrong with a template."""
     tracing = _tracing(data)
     metrics, request_metrics = _metrics("", data), _metrics("request-", data)
     made = replace(
@@ -79,6 +80,10 @@ def parse(data: Mapping[str, str]) -> Observability:
     if made.enable_request_log and not made.request_log_template:
         words = 'was set to true, but no "logging.request-log-template" was specified'
         raise ValueError(f'"logging.enable-request-log" {words}')
+    try:
+        compile_template(made.request_log_template)
+    except TemplateError as error:
+        raise ValueError(f"template: requestLog: {error}") from None
     return made
 
 

@@ -2,9 +2,10 @@
 
 `compile_template(text)` gives a function from named fields to text. Known: text, trimming `{{- -}}`,
 comments, `if`/`else if`/`else`, `with`, `range` over maps and lists, variables, pipelines,
-parentheses, fields (`.Labels.app`), string, number and boolean constants, and the functions `and or
-not eq ne lt le gt ge len index slice print println printf urlquery`. Not known: `define`,
-`template`, `block`, `break`, `continue` and methods; they raise TemplateError at compile time.
+parentheses, fields (`.Labels.app`), methods (fields that are functions: `.Header.Get "X"`), string, number
+and boolean constants, and the functions `and or not eq ne lt le gt ge len index slice print println printf
+urlquery js html`. Not known: `define`, `template`, `block`, `break` and `continue`; they raise TemplateError
+at compile time.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from knet.text.gotemplate_functions import FUNCTIONS, NO_VALUE, TemplateError, show, truth
+from knet.text.gotemplate_functions import FUNCTIONS, NO_VALUE, Struct, TemplateError, show, truth
 from knet.text.gotemplate_lexer import Piece, Token, pieces, tokens
 
-__all__ = ["Template", "TemplateError", "compile_template"]
+__all__ = ["Struct", "Template", "TemplateError", "compile_template"]
 
 Template = Callable[[Mapping[str, Any]], str]
 """From the fields of the top-level value to text. Raises TemplateError."""
@@ -169,9 +170,24 @@ def _command(words: list[Token], piped: _Value | None) -> _Value:
         arguments = _operands(words[1:]) + ([piped] if piped else [])
         return lambda scope: function(*[a(scope) for a in arguments])
     values = _operands(words)
-    if len(values) > 1 or piped:
+    if len(values) == 1 and piped is None:
+        return values[0]
+    if words[0].kind not in ("field", "variable"):
         raise TemplateError(f"{words[0].text} takes no arguments: it is not a function")
-    return values[0]
+    return _method(words[0].text, values[0], values[1:] + ([piped] if piped else []))
+
+
+def _method(name: str, value: _Value, arguments: list[_Value]) -> _Value:
+    def call(scope: _Scope) -> Any:
+        method = value(scope)
+        if not callable(method):
+            raise TemplateError(f"{name} has arguments but cannot be invoked as function")
+        try:
+            return method(*[a(scope) for a in arguments])
+        except TypeError:
+            raise TemplateError(f"wrong number of args for {name}: got {len(arguments)}") from None
+
+    return call
 
 
 def _operands(words: list[Token]) -> list[_Value]:
@@ -242,10 +258,10 @@ def _chain(value: _Value, path: str) -> _Value:
 
 
 def _field(value: Any, name: str, root: Mapping[str, Any]) -> Any:
-    if value is root:
-        if name not in root:
-            raise TemplateError(f"can't evaluate field {name}: there are {', '.join(root)}")
-        return root[name]
+    if value is root or isinstance(value, Struct):
+        if name not in value:
+            raise TemplateError(f"can't evaluate field {name}: there are {', '.join(value)}")
+        return value[name]
     if isinstance(value, Mapping):
         return value.get(name, NO_VALUE)
     raise TemplateError(f"can't evaluate field {name} of {show(value)!r}")

@@ -19,6 +19,12 @@ class _NoValue:
         return "<no value>"
 
 
+class Struct(dict[str, Any]):
+    """Fields that are known: another name is an error, not a missing key. `text` is how it is printed."""
+
+    text: str | None = None
+
+
 NO_VALUE = _NoValue()
 _VERB = re.compile(r"%([-+# 0]*)(\d*)(?:\.(\d+))?([vsdqxXtfTc%])")
 
@@ -31,10 +37,16 @@ def show(value: Any) -> str:
         return "<no value>"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, Struct) and value.text is not None:
+        return value.text
     if isinstance(value, Mapping):
         return "map[" + " ".join(f"{show(k)}:{show(v)}" for k, v in sorted(value.items())) + "]"
     if isinstance(value, (list, tuple)):
         return "[" + " ".join(map(show, value)) + "]"
+    if isinstance(value, float):
+        return repr(value).removesuffix(".0")
+    if callable(value):
+        raise TemplateError("a method wants arguments")
     return repr(value)
 
 
@@ -178,6 +190,23 @@ def _type(value: Any) -> str:
     return names.get(type(value), "map[string]string")
 
 
+def _js(*values: Any) -> str:
+    """Escaped for a string of JavaScript, as Go does it."""
+    return "".join(map(_in_js, _print(*values)))
+
+
+def _in_js(char: str) -> str:
+    if char in "\\'\"":
+        return "\\" + char
+    if char in "<>&=" or char < " ":
+        return f"\\u{ord(char):04X}"
+    return char if char <= "~" or char.isprintable() else f"\\u{ord(char):04X}"
+
+
+_HTML = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;", "\0": "\N{REPLACEMENT CHARACTER}"}
+)
+
 _RAW: dict[str, Callable[..., Any]] = {
     "and": _and,
     "or": _or,
@@ -194,6 +223,8 @@ _RAW: dict[str, Callable[..., Any]] = {
     "print": _print,
     "println": lambda *values: " ".join(map(show, values)) + "\n",
     "printf": _printf,
+    "js": _js,
+    "html": lambda *values: _print(*values).translate(_HTML),
     "urlquery": lambda *values: urllib.parse.quote_plus("".join(map(show, values))),
 }
 

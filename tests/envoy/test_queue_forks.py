@@ -67,7 +67,7 @@ async def end(process):
 
 
 async def test_one_is_forked_and_the_next_one_waits_already(queues):
-    runtime, said = Runtime("user"), []
+    runtime, said, logged = Runtime("user"), [], []
     async with serve(runtime), session() as client:
         first = await queues.take(PLACE)
         given, port = environment(runtime.port)
@@ -78,10 +78,13 @@ async def test_one_is_forked_and_the_next_one_waits_already(queues):
         second = await queues.take(PLACE)
         assert second is waiting
         given, port = environment(runtime.port)
-        two = second.start(given, lambda _, data: said.append(data))
+        log = {"enableRequestLog": True, "requestLogTemplate": "{{.Request.Method}}"}
+        given |= {"OBSERVABILITY_CONFIG": json.dumps(log)}
+        two = second.start(given, lambda _, data: logged.append(data))
         await answered(client, port)
         assert [await end(one), await end(two)] == [0, 0]
     assert not b"".join(said)
+    assert set(b"".join(logged).split()) == {b"GET"}
 
 
 async def test_what_is_wrong_with_a_pod_is_in_its_log_and_its_status(queues):

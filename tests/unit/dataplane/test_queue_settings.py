@@ -9,6 +9,7 @@ import pytest
 from knet.dataplane.queue_probe import Probe
 from knet.dataplane.queue_settings import read
 from knet.errors import KnetError
+from knet.model.config_observability import REQUEST_LOG_TEMPLATE
 from unit.dataplane.environments import environment
 
 TCP = Probe("tcp", 8080, repeated=True)
@@ -31,6 +32,17 @@ def test_the_port_tells_the_protocol_even_where_it_is_another_one_in_truth():
     assert made.address == "127.0.0.1", "pods on the host's ports are not for the network"
 
 
+def test_a_request_log_is_one_that_is_switched_on():
+    def told(**observed):
+        made = read(environment(OBSERVABILITY_CONFIG=json.dumps(observed)))
+        return made.request_log, made.log_probes
+
+    assert told() == told(requestLogTemplate="{{.Request.Host}}") == ("", False)
+    own = {"enableRequestLog": True, "requestLogTemplate": "{{.Request.Host}}"}
+    assert told(**own, enableProbeRequestLog=True) == ("{{.Request.Host}}", True)
+    assert told(enableRequestLog=True) == (REQUEST_LOG_TEMPLATE, False)
+
+
 def test_a_pod_of_the_other_address_family():
     assert read(environment(SERVING_POD_IP="fd00::7")).address == "::"
 
@@ -43,6 +55,7 @@ def test_timeouts_that_are_not_said_are_none():
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("OBSERVABILITY_CONFIG", "[]"),
         ("CONTAINER_CONCURRENCY", "ten"),
         ("CONTAINER_CONCURRENCY", "-1"),
         ("CONTAINER_CONCURRENCY", "²"),

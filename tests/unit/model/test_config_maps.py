@@ -43,6 +43,8 @@ BAD = [
     ("config-observability", {"metrics-protocol": "x"}, 'unsupported protocol "x"'),
     ("config-observability", {"metrics-protocol": "grpc"}, 'endpoint should be set when protocol is "grpc"'),
     ("config-observability", {"tracing-sampling-rate": "1.5"}, "sampling rate 1.500000 should be less than or equal to one"),
+    ("config-observability", {"logging.request-log-template": "{{.Request"}, "template: requestLog: unclosed action"),
+    ("config-observability", {"logging.request-log-template": "{{bogus}}"}, 'template: requestLog: function "bogus" not defined'),
     ("config-observability", {"logging.enable-request-log": "true", "logging.request-log-template": ""}, '"logging.enable-request-log" was set to true, but no "logging.request-log-template" was specified'),
     ("config-observability", {"runtime-profiling": "on"}, 'unsupported profile setting "on"'),
     ("config-leader-election", {"buckets": "11"}, "buckets: value must be between 1 <= 11 <= 10"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knet.text.gotemplate import TemplateError, compile_template
+from knet.text.gotemplate import Struct, TemplateError, compile_template
 
 FIELDS = {
     "Name": "hello",
@@ -40,6 +40,12 @@ FIELDS = {
         ("{{len .Name}}{{slice .Name 1 3}}", "5el"),
         ('{{`raw "`}}', 'raw "'),
         ("{{if lt (len .Name) 9}}short{{end}}", "short"),
+        (
+            '{{js "a\'b\\"c\\\\d<e>&=f\\n\\u0001é\\u200b/"}}',
+            r"a\'b\"c\\d\u003Ce\u003E\u0026\u003Df\u000A\u0001é\u200B/",
+        ),
+        ("{{html \"<a href='x'>&\"}}", "&lt;a href=&#39;x&#39;&gt;&amp;"),
+        ("{{1.0}} {{2.5}} {{0.00001}}", "1 2.5 1e-05"),
     ],
 )
 def test_what_go_gives(template, text):
@@ -66,6 +72,16 @@ def test_what_go_gives(template, text):
 def test_what_is_no_template(template, why):
     with pytest.raises(TemplateError, match=why):
         compile_template(template)(FIELDS)
+
+
+def test_methods_and_structs():
+    struct = Struct(Get=lambda name: f"<{name}>", Size=3)
+    made = compile_template('{{.It.Get "a"}} {{"b" | .It.Get}} {{.It.Size}} {{.It}}')
+    struct.text = "itself"
+    assert made({"It": struct}) == "<a> <b> 3 itself"
+    for wrong in ("{{.It.Bogus}}", "{{.It.Get}}", '{{.It.Get "a" "b"}}', "{{.It.Size 1}}"):
+        with pytest.raises(TemplateError):
+            compile_template(wrong)({"It": struct})
 
 
 @given(st.text(alphabet='{}.-|"$:=() NameLabelsifendrangeindexprintf%sd', max_size=60))
