@@ -20,6 +20,7 @@ _REAL_PORTS = "knet.dev/ports"
 _OWNER = "networking.internal.knative.dev/serverlessservice"
 _PROTOCOLS = {"http": H1, "http2": H2C}
 _DEFAULT_TIMEOUT = 300
+_CLOCKS = ("responseStartTimeoutSeconds", "idleTimeoutSeconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +107,10 @@ def activators(endpoints: Object | None) -> tuple[str, ...]:
 
 
 def rules(revision: Object) -> Rules:
-    """What a revision asks for."""
+    """What a revision asks for. A request that waits has no answer yet: the shortest of its clocks counts."""
     spec = revision.get("spec") or {}
-    patience = spec.get("timeoutSeconds") or _DEFAULT_TIMEOUT
-    return Rules(int(spec.get("containerConcurrency") or 0), float(patience))
+    clocks = [spec.get("timeoutSeconds") or _DEFAULT_TIMEOUT, *(spec.get(name) for name in _CLOCKS)]
+    return Rules(int(spec.get("containerConcurrency") or 0), float(min(filter(None, clocks))))
 
 
 def _addresses(endpoints: Object, *, secure: bool = False) -> Iterator[tuple[str, str, bool]]:

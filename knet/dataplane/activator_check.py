@@ -1,5 +1,7 @@
 """Envoy asks about each request and waits for the answer: HTTP/1.1 on a socket, parsed for two headers. No user data.
 
+A request without them names a revision by its host, that of the revision's own Service (`NAME.NAMESPACE.svc.cluster.local`).
+
 The answer's headers become metadata of the request (`knet.dataplane.activator_config`): what a client sends cannot
 be taken for them. One connection carries one question at a time; it breaks when the client has gone.
 """
@@ -10,9 +12,11 @@ import asyncio
 from typing import Protocol, cast
 
 from knet.dataplane.activator_gate import Key, Lease, Refusal, Ticket
+from knet.model.network import LOCAL_DOMAIN
 
 _END = b"\r\n\r\n"
 _NAMESPACE, _REVISION = b"\r\nknative-serving-namespace: ", b"\r\nknative-serving-revision: "
+_HOST = b"\r\nhost: "
 _MOST = 256 * 1024
 """Of one question: Envoy sends the path and two headers."""
 _GO = b"HTTP/1.1 200 OK\r\nk-proxy-request: activator\r\nx-knet-to: %s\r\nx-knet-pod: %s\r\nx-knet-lease: %s\r\ncontent-length: 0\r\n\r\n"
@@ -67,7 +71,8 @@ class Check(asyncio.Protocol):
         self._lease = None
         self._asked = True
         head = data[: end + 2]
-        self._ticket = self._decider.ask((_value(head, _NAMESPACE), _value(head, _REVISION)), self)
+        named = _value(head, _NAMESPACE), _value(head, _REVISION)
+        self._ticket = self._decider.ask(named if all(named) else _hosted(_value(head, _HOST)), self)
 
     def tell(self, found: Lease | Refusal) -> None:
         """The answer to the question that was asked."""
@@ -89,3 +94,10 @@ def _value(head: bytes, name: bytes) -> str:
         return ""
     at += len(name)
     return head[at : head.index(b"\r", at)].decode("latin-1")
+
+
+def _hosted(host: str) -> Key:
+    """The revision whose Service has this name; nobody's if none has."""
+    name, _, rest = host.partition(".")
+    namespace, _, domain = rest.partition(".")
+    return (namespace, name) if domain.partition(":")[0] == LOCAL_DOMAIN else ("", "")

@@ -36,6 +36,7 @@ _PROBES = (
     {"name": "user-agent", "string_match": {"prefix": "kube-probe/"}},
     {"name": "k-kubelet-probe", "present_match": True},
 )
+_NO_HASH = 'a probe request must contain a non-empty "K-Network-Hash" header\n'
 _REFUSALS = {
     Refusal.FULL: (503, "pending request queue full\n"),
     Refusal.LATE: (504, "activator request timeout\n"),
@@ -150,10 +151,12 @@ def _routes() -> list[dict[str, Any]]:
     activator = {"name": "k-network-probe", "string_match": {"exact": "activator"}}
     ingress = {"name": "k-network-probe", "string_match": {"exact": "probe"}}
     other = {"name": "k-network-probe", "present_match": True}
+    hashed = {"name": "k-network-hash", "string_match": {"safe_regex": {"regex": ".+"}}}
     back = {"header": {"key": "K-Network-Hash", "value": "%REQ(K-Network-Hash)%"}}
     made: list[dict[str, Any]] = [
         {"match": _match(activator), **_says(200, "activator"), **unasked},
-        {"match": _match(ingress), **_says(200, ""), "response_headers_to_add": [back], **unasked},
+        {"match": _match(ingress, hashed), **_says(200, ""), "response_headers_to_add": [back], **unasked},
+        {"match": _match(ingress), **_says(400, _NO_HASH), **unasked},
         {"match": _match(other), **_says(400, "unexpected probe header value\n"), **unasked},
         *({"match": _match(probe), "route": {"cluster": AGENT}, **unasked} for probe in _PROBES),
     ]
@@ -172,8 +175,8 @@ def _routes() -> list[dict[str, Any]]:
     return [*made, {"match": {"prefix": "/"}, **_says(503, "the activator has not decided\n")}]
 
 
-def _match(header: dict[str, Any]) -> dict[str, Any]:
-    return {"prefix": "/", "headers": [header]}
+def _match(*headers: dict[str, Any]) -> dict[str, Any]:
+    return {"prefix": "/", "headers": [*headers]}
 
 
 def _to(where: str) -> dict[str, Any]:

@@ -133,6 +133,33 @@ async def test_a_revision_that_is_unknown_or_unnamed_is_not_there(live):
         assert answer.status == 404
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("hello-00001.default.svc.cluster.local", 200),
+        ("hello-00001.default.svc.cluster.local:80", 200),
+        ("hello-00001.default.svc", 404),
+        ("hello-00001.default.svc.example.com", 404),
+        ("hello-00001.other.svc.cluster.local", 404),
+    ],
+)
+async def test_who_comes_by_the_name_of_a_revisions_service_is_held_and_served(live, host, status):
+    await live.revision()
+    pod = Pod("pod")
+    async with serve(pod), asyncio.TaskGroup() as tasks:
+
+        async def ask():
+            async with live.session.get(live.url, headers={"Host": host}) as answer:
+                return answer.status
+
+        asking = tasks.create_task(ask())
+        if status == 200:
+            await live.held(1)
+            await live.pods(ready=[pod.port])
+        assert await asking == status
+    assert [seen.host for seen in pod.seen] == ([host] if status == 200 else [])
+
+
 async def test_who_gives_up_leaves_the_queue_and_its_place(live):
     pod = Pod("a")
     async with serve(pod):
@@ -201,6 +228,8 @@ async def test_probes_are_answered_at_once_as_knative_does(live):
         assert (answer.status, answer.headers["K-Network-Hash"]) == (200, "abc")
     async with live.session.get(live.url, headers={"User-Agent": "kube-probe/1.31"}) as answer:
         assert answer.status == 200
+    status, text = await live.get(K_Network_Probe="probe")
+    assert (status, text) == (400, 'a probe request must contain a non-empty "K-Network-Hash" header\n')
     assert live.gate().requests == 0
 
 

@@ -98,6 +98,8 @@ def test_endpoints_count_before_what_pods_say_of_themselves():
 
 def test_what_a_revision_asks_for_and_what_counts_without():
     assert rules({"spec": {"containerConcurrency": 7, "timeoutSeconds": 20}}) == Rules(7, 20.0)
+    clocks = {"timeoutSeconds": 20, "responseStartTimeoutSeconds": 5, "idleTimeoutSeconds": 0}
+    assert rules({"spec": clocks}) == Rules(0, 5.0), "nobody who waits has an answer yet"
     assert rules({}) == Rules(0, 300.0)
 
 
