@@ -62,6 +62,7 @@ class QueueProxy:
         else:
             self._envoy, spare.on_exit = spare.envoy, self._envoy_ended
         self._served = False
+        self._unready = ""
         self._failed: Diagnostic | None = None
         self._began = time.monotonic()
         self._report = Stat(settings.pod)
@@ -140,8 +141,11 @@ class QueueProxy:
         if kind == "probe":
             return _hash(request)
         if kind != "queue":
-            return Answer(400, f'unexpected probe header value: "{kind}"\n'.encode())
+            return Answer(400, f"unexpected probe header value: {kind}\n".encode())
         why = await ready(self._settings.probes, self._bootstrap.bridge)
+        if why and why != self._unready:  # kubelet's events do not say why
+            print(f"readiness probe: {why}", file=sys.stderr)  # noqa: T201 - a container's log
+        self._unready = why
         return Answer(503, f"{why}\n".encode()) if why else Answer(200, b"queue")
 
     async def _admin(self, request: Request) -> Answer:
@@ -254,7 +258,7 @@ def _hash(request: Request) -> Answer:
     """The probe of an ingress: its hash goes back."""
     sent = request.headers.get("k-network-hash", "")
     if not sent:
-        return Answer(400, b"a probe request must contain a non-empty K-Network-Hash header\n")
+        return Answer(400, b'a probe request must contain a non-empty "K-Network-Hash" header\n')
     return Answer(200, headers={"K-Network-Hash": sent})
 
 

@@ -54,7 +54,7 @@ class QueueBootstrap:
 
     @property
     def bridge(self) -> Path:
-        """Where gRPC probes go in as HTTP/1.1."""
+        """Where probes by h2c go in as HTTP/1.1."""
         return self.directory / _BRIDGE
 
     @property
@@ -143,7 +143,7 @@ def listeners(wanted: Settings, directory: Path) -> list[dict[str, Any]]:
         made.append(_listener("tls", secure, outer, directory))
     if two_steps(wanted):
         made.append(_listener(INNER, _pipe(directory / INNER), routes.inner_manager()))
-    if ports := _grpc_ports(wanted):
+    if ports := _bridged_ports(wanted):
         made.append(_listener("bridge", _pipe(directory / _BRIDGE), routes.probe_manager(ports)))
     return made
 
@@ -157,7 +157,7 @@ def clusters(wanted: Settings, directory: Path) -> list[dict[str, Any]]:
     if two_steps(wanted):
         made.append(_cluster(INNER, _pipe(directory / INNER), http2=wanted.http2))
     made += [
-        _cluster(routes.probe_cluster(p), _socket("127.0.0.1", p), http2=True) for p in _grpc_ports(wanted)
+        _cluster(routes.probe_cluster(p), _socket("127.0.0.1", p), http2=True) for p in _bridged_ports(wanted)
     ]
     # a spare Envoy hears of them while it serves: where a probe is answered, all that requests need is there
     return [*made, _cluster(AGENT, _pipe(directory / _AGENT))]
@@ -171,8 +171,8 @@ def practice(directory: Path) -> list[dict[str, Any]]:
     return [_listener("practice", _pipe(directory / "practice"), routes.connection_manager(wanted))]
 
 
-def _grpc_ports(wanted: Settings) -> list[int]:
-    return sorted({probe.port for probe in wanted.probes if probe.kind == "grpc"})
+def _bridged_ports(wanted: Settings) -> list[int]:
+    return sorted({probe.port for probe in wanted.probes if probe.bridged})
 
 
 def limits(concurrency: int, *, http2: bool) -> tuple[dict[str, int], int]:

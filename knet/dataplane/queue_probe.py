@@ -12,7 +12,7 @@ import re
 import socket
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,9 @@ class BadProbe(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One probe. `kind` is http, https, tcp or grpc; `repeated`: until it passes (no `periodSeconds`)."""
+    """One probe. `kind` is http, https, tcp or grpc; `repeated`: until it passes (no `periodSeconds`); `http2`: one of
+    http passes by h2c too (config-features' autodetect-http2).
+    """
 
     kind: str
     port: int
@@ -50,12 +52,17 @@ class Probe:
     timeout: float = 1.0
     successes: int = 1
     repeated: bool = False
+    http2: bool = False
+
+    @property
+    def bridged(self) -> bool:
+        """Whether it goes, or may go, by way of Envoy, which speaks h2c."""
+        return self.kind == "grpc" or self.http2
 
 
-def decode(text: str, ports: Mapping[int, int]) -> tuple[Probe, ...]:
-    """The probes of a JSON object, or of a list (multi-container-probing). `ports` maps to real ports.
-
-    Raises BadProbe.
+def decode(text: str, ports: Mapping[int, int], *, http2: bool = False) -> tuple[Probe, ...]:
+    """The probes of a JSON object, or of a list (multi-container-probing). `ports` maps to real ports; `http2`: see
+    `Probe`. Raises BadProbe.
     """
     if not text:
         return ()
@@ -64,7 +71,8 @@ def decode(text: str, ports: Mapping[int, int]) -> tuple[Probe, ...]:
     except ValueError as error:
         raise BadProbe(f"is no JSON: {error}") from None
     listed = data if isinstance(data, list) else [data]
-    return tuple(_probe(one, ports) for one in listed)
+    made = (_probe(one, ports) for one in listed)
+    return tuple(replace(probe, http2=http2 and probe.kind == "http") for probe in made)
 
 
 def _probe(data: Any, ports: Mapping[int, int]) -> Probe:
@@ -101,7 +109,7 @@ def _short(service: str) -> str:
 async def ready(probes: tuple[Probe, ...], bridge: Path) -> str:
     """Runs all probes; why one has failed, or nothing. Cancelled when whoever asked has gone.
 
-    `bridge` is the socket at which Envoy takes gRPC calls as HTTP/1.1 for the port in `Host`.
+    `bridge` is the socket at which Envoy takes as HTTP/1.1 what the port in `Host` hears as h2c, gRPC or not.
     """
     failures = await asyncio.gather(*(_run(probe, bridge) for probe in probes))
     return "; ".join(why for why in failures if why)
@@ -150,7 +158,9 @@ async def attempt(probe: Probe, seconds: float, bridge: Path, held: socket.socke
         async with asyncio.timeout(seconds):
             if probe.kind == "grpc":
                 return await _grpc(probe, bridge)
-            return await (_tcp(probe) if probe.kind == "tcp" else _http(probe, held))
+            if probe.kind == "tcp":
+                return await _tcp(probe)
+            return await (_either(probe, bridge, held) if probe.http2 else _http(probe, held))
     except TimeoutError:
         return _late(probe, seconds)
     except (OSError, ValueError) as error:
@@ -168,19 +178,54 @@ async def _http(probe: Probe, held: socket.socket | None) -> str:
     where: dict[str, Any] = {"host": probe.host, "port": probe.port} if held is None else {"sock": held}
     if (secure := _tls(probe)) is not None:
         where |= {"ssl": secure, "server_hostname": probe.host}
-    reader, writer = await asyncio.open_connection(**where, limit=_LINE)
+    headers = {"Host": f"{probe.host}:{probe.port}", "User-Agent": _AGENT, "Accept": "*/*"} | dict(
+        probe.headers
+    )
+    status = await _asked(await asyncio.open_connection(**where, limit=_LINE), probe.path, headers)
+    if not status:
+        return f"{probe.host}:{probe.port} does not answer in HTTP/1.1"
+    return "" if 200 <= status < 400 else f"HTTP probe failed with status {status}"
+
+
+async def _either(probe: Probe, bridge: Path, held: socket.socket | None) -> str:
+    """By HTTP/1.1 and by h2c at once: who speaks one of them may never answer in the other."""
+    tries = [asyncio.create_task(_http(probe, held)), asyncio.create_task(_h2c(probe, bridge))]
+    why = ""
     try:
-        headers = {"Host": f"{probe.host}:{probe.port}", "User-Agent": _AGENT, "Accept": "*/*"}
-        headers |= dict(probe.headers) | {"Connection": "close"}
-        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        writer.write(f"GET {probe.path} HTTP/1.1\r\n{head}\r\n".encode())
-        line = await reader.readline()
+        for answer in asyncio.as_completed(tries):
+            try:
+                why = await answer
+            except OSError as error:
+                why = str(error)
+            if not why:
+                break
+    finally:
+        for task in tries:
+            task.cancel()
+        await asyncio.gather(*tries, return_exceptions=True)
+    return why
+
+
+async def _h2c(probe: Probe, bridge: Path) -> str:
+    headers = {"User-Agent": _AGENT, "Accept": "*/*"} | dict(probe.headers) | {"Host": str(probe.port)}
+    status = await _asked(await asyncio.open_unix_connection(bridge, limit=_LINE), probe.path, headers)
+    return "" if 200 <= status < 400 else f"HTTP probe failed with status {status} (h2c)"
+
+
+async def _asked(
+    line: tuple[asyncio.StreamReader, asyncio.StreamWriter], path: str, headers: Mapping[str, str]
+) -> int:
+    """The status that a GET gets; 0 for none."""
+    reader, writer = line
+    try:
+        head = "".join(f"{name}: {value}\r\n" for name, value in {**headers, "Connection": "close"}.items())
+        writer.write(f"GET {path} HTTP/1.1\r\n{head}\r\n".encode())
+        words = (await reader.readline()).split()
     finally:
         writer.close()
-    words = line.split()
     if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
-        return f"{probe.host}:{probe.port} does not answer in HTTP/1.1"
-    return "" if 200 <= int(words[1]) < 400 else f"HTTP probe failed with status {int(words[1])}"
+        return 0
+    return int(words[1])
 
 
 def _tls(probe: Probe) -> Any:

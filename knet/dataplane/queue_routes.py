@@ -23,6 +23,11 @@ _CLIENT = {
     "header": {"key": "x-forwarded-for", "value": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"},
     "append_action": "APPEND_IF_EXISTS_OR_ADD",
 }
+_TRAILERS = {
+    "header": {"key": "te", "value": "trailers"},
+    "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+}
+"""gRPC's C core, and with it Python's, Ruby's and C++'s servers, refuses calls without it."""
 _RETRIES = {"retry_on": "reset-before-request,refused-stream", "num_retries": 2}
 """Retried is only what the user's container has certainly not seen."""
 HEADERS = 1000
@@ -102,11 +107,20 @@ def inner_manager() -> dict[str, Any]:
 
 
 def probe_manager(ports: Iterable[int]) -> dict[str, Any]:
-    """Takes gRPC calls as HTTP/1.1, so that a probe needs no gRPC library; the host is the user's port."""
+    """Takes what ports hear as h2c, gRPC or not, as HTTP/1.1, so that a probe needs no library; the host is the port."""
     bridge = _filter("grpc_http1_bridge", "filters.http.grpc_http1_bridge.v3.Config")
-    hosts = [
-        {"name": str(port), "domains": [str(port)], "routes": [_route(probe_cluster(port))]} for port in ports
-    ]
+    hosts = []
+    for port in ports:
+        route = _route(probe_cluster(port))
+        route["route"]["host_rewrite_literal"] = f"127.0.0.1:{port}"
+        hosts.append(
+            {
+                "name": str(port),
+                "domains": [str(port)],
+                "routes": [route],
+                "request_headers_to_add": [_TRAILERS],
+            }
+        )
     return {
         **_manager("bridge"),
         "http_filters": [bridge, _router()],
@@ -115,7 +129,7 @@ def probe_manager(ports: Iterable[int]) -> dict[str, Any]:
 
 
 def probe_cluster(port: int) -> str:
-    """The cluster by which gRPC probes reach a port."""
+    """The cluster by which probes by h2c reach a port."""
     return f"probe-{port}"
 
 

@@ -67,7 +67,8 @@ def read(environment: Mapping[str, str], *, certificate: str = "") -> Settings:
     nominal = given.number("QUEUE_SERVING_PORT", _PORT)
     user = given.number("USER_PORT", _PORT)
     try:
-        probes = decode(environment.get("SERVING_READINESS_PROBE") or "", ports)
+        detecting = environment.get("ENABLE_HTTP2_AUTO_DETECTION") == "true"
+        probes = decode(environment.get("SERVING_READINESS_PROBE") or "", ports, http2=detecting)
     except BadProbe as error:
         given.wrong("SERVING_READINESS_PROBE", str(error))
         probes = ()

@@ -108,5 +108,16 @@ def test_probes_in_all_forms():
     )
 
 
+def test_http2_is_found_out_for_probes_by_http_alone():
+    probes = [
+        {"httpGet": {"port": 1}},
+        {"httpGet": {"port": 1, "scheme": "HTTPS"}},
+        {"tcpSocket": {"port": 1}},
+    ]
+    for value, found in (("true", [True, False, False]), ("false", [False] * 3)):
+        given = environment(SERVING_READINESS_PROBE=json.dumps(probes), ENABLE_HTTP2_AUTO_DETECTION=value)
+        assert [probe.http2 for probe in read(given).probes] == found
+
+
 def test_no_probe_is_none():
     assert read(environment(SERVING_READINESS_PROBE=None)).probes == ()
