@@ -179,6 +179,20 @@ async def serve(*backends: Runtime) -> AsyncIterator[None]:
             server.close()
 
 
+@asynccontextmanager
+async def answering_with(number: int, size: int) -> AsyncIterator[int]:
+    """A server whose answers have so many headers `x-many-*` of such a size; its port."""
+    many = "".join(f"x-many-{n}: {'v' * size}\r\n" for n in range(number))
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 200 OK\r\n{many}content-length: 0\r\nconnection: close\r\n\r\n".encode())
+        writer.close()
+
+    async with await asyncio.start_server(answer, ADDRESS, 0) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
 GRPC_METHOD = "/knet.test.Ping/PingStream"
 
 

@@ -24,6 +24,8 @@ _TYPES = "type.googleapis.com/envoy.extensions."
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _MANY = 2**31
 """Envoy's own limits are 1,024; ours are the gates'."""
+_HEADERS, _HEADERS_KB = 1000, 1024
+"""Of a request and of an answer, as a queue-proxy takes them."""
 _EXT_AUTHZ = METADATA
 H1, H2C = "h1", "h2c"
 TLS = "tls"
@@ -94,8 +96,8 @@ class ActivatorBootstrap:
             "codec_type": "AUTO",
             "http_protocol_options": {"accept_http_10": True, "enable_trailers": True},
             "http2_protocol_options": {"allow_connect": True},
-            "common_http_protocol_options": {"max_headers_count": 1000},
-            "max_request_headers_kb": 1024,
+            "common_http_protocol_options": {"max_headers_count": _HEADERS},
+            "max_request_headers_kb": _HEADERS_KB,
             "stream_idle_timeout": "0s",
             "request_timeout": "0s",
             "generate_request_id": False,
@@ -258,10 +260,13 @@ def _cluster(name: str, at: dict[str, Any], *, http2: bool = False, idle: str = 
     )
     options: dict[str, Any] = {
         "@type": _TYPES + "upstreams.http.v3.HttpProtocolOptions",
+        "common_http_protocol_options": {
+            "max_headers_count": _HEADERS,
+            "max_response_headers_kb": _HEADERS_KB,
+            **({"idle_timeout": idle} if idle else {}),
+        },
         "explicit_http_config": explicit,
     }
-    if idle:
-        options["common_http_protocol_options"] = {"idle_timeout": idle}
     return {
         "name": name,
         "connect_timeout": "0.25s",

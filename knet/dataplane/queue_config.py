@@ -14,7 +14,7 @@ import orjson
 
 from knet.dataplane import queue_routes as routes
 from knet.dataplane import queue_tls
-from knet.dataplane.queue_routes import AGENT, HEADERS, INNER, USER, two_steps
+from knet.dataplane.queue_routes import AGENT, HEADERS, HEADERS_KB, INNER, USER, two_steps
 from knet.dataplane.queue_settings import Settings
 from knet.dataplane.queue_stats import PREFIX
 from knet.envoy.bootstrap import Unix
@@ -209,7 +209,11 @@ def _cluster(
         "typed_extension_protocol_options": {
             _HTTP_OPTIONS: {
                 "@type": _TYPES + "upstreams.http.v3.HttpProtocolOptions",
-                "common_http_protocol_options": {"idle_timeout": _IDLE, "max_headers_count": HEADERS},
+                "common_http_protocol_options": {
+                    "idle_timeout": _IDLE,
+                    "max_headers_count": HEADERS,
+                    "max_response_headers_kb": HEADERS_KB,
+                },
                 "explicit_http_config": protocol,
             }
         },

@@ -16,8 +16,8 @@ from knet.dataplane.unsent import UNSENT
 
 USER, AGENT, INNER = "user", "agent", "inner"
 _TYPES = "type.googleapis.com/envoy.extensions."
-_HEADERS_KB = 1024
-"""Go's servers take 1 MB of headers."""
+HEADERS_KB = 1024
+"""Go's servers take 1 MB of headers; as much may come from the user's container."""
 _PRUNED = ["knative-serving-namespace", "knative-serving-revision"]
 _CLIENT = {
     "header": {"key": "x-forwarded-for", "value": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"},
@@ -41,7 +41,7 @@ function envoy_on_request(handle)
     headers:replace(":authority", host)
     headers:remove("k-original-host")
   end
-  if headers:get("forwarded") then return end
+  if string.find(headers:get("forwarded") or "", "%S") then return end
   local elements, first = {}, {}
   for node in string.gmatch(headers:get("x-forwarded-for") or "", "[^,%s]+") do
     if string.find(node, ":", 1, true) then node = '"[' .. node .. ']"' end
@@ -53,7 +53,7 @@ function envoy_on_request(handle)
     if value then table.insert(first, name .. "=" .. value) end
   end
   elements[1] = table.concat(first, ";")
-  headers:add("forwarded", table.concat(elements, ", "))
+  headers:replace("forwarded", table.concat(elements, ", "))
 end
 """
 """`K-Original-Host` becomes the host, and `Forwarded` is made from `X-Forwarded-*`, as Knative does."""
@@ -146,7 +146,7 @@ def _manager(name: str) -> dict[str, Any]:
         "http_protocol_options": {"accept_http_10": True, "enable_trailers": True},
         "http2_protocol_options": {"allow_connect": True},
         "common_http_protocol_options": {"max_headers_count": HEADERS},
-        "max_request_headers_kb": _HEADERS_KB,
+        "max_request_headers_kb": HEADERS_KB,
         "stream_idle_timeout": "0s",
         "request_timeout": "0s",
         "generate_request_id": False,

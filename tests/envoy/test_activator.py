@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from activator_live import HELLO, Command, Pod, activator_live, eventually
-from apps import GRPC_METHOD, grpc_echo, serve, websocket_echo
+from apps import GRPC_METHOD, answering_with, grpc_echo, serve, websocket_echo
 
 pytestmark = [pytest.mark.envoy, pytest.mark.usefixtures("envoy")]
 
@@ -329,6 +329,14 @@ async def test_large_and_streamed_bodies_pass_held(live):
 
 
 BIG = b"y" * 10_000_000
+
+
+async def test_answers_with_headers_as_large_as_a_queue_proxy_passes_on(live):
+    await live.revision()
+    async with answering_with(110, 1000) as port:
+        await live.pods(ready=[port])
+        async with live.session.get(live.url, headers=live.headers()) as answer:
+            assert (answer.status, len([n for n in answer.headers if n.startswith("x-many")])) == (200, 110)
 
 
 async def test_demand_survives_a_restart_of_the_autoscaler(live):

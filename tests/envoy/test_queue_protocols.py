@@ -12,7 +12,7 @@ import pytest
 import websockets.asyncio.client
 from aiohttp import web
 
-from apps import GRPC_METHOD, Runtime, grpc_echo, serve, websocket_echo
+from apps import GRPC_METHOD, Runtime, answering_with, grpc_echo, serve, websocket_echo
 from ports import free_ports
 from queue_proxy import get, queue_proxy, session
 
@@ -84,6 +84,14 @@ async def test_forwarded_is_left_where_it_is(runtime, tmp_path):
     assert found["headers"]["forwarded"] == "for=9.9.9.9"
 
 
+async def test_forwarded_that_says_nothing_is_made(runtime, tmp_path):
+    async with queue_proxy(runtime.port, tmp_path) as proxy:
+        found = await seen(
+            proxy, **{"Forwarded": " ", "X-Forwarded-For": "1.2.3.4", "X-Forwarded-Proto": "https"}
+        )
+    assert found["headers"]["forwarded"] == "for=1.2.3.4;proto=https"
+
+
 async def test_answers_say_nothing_of_envoy(runtime, tmp_path):
     async with (
         queue_proxy(runtime.port, tmp_path) as proxy,
@@ -99,6 +107,16 @@ async def test_headers_as_large_as_go_takes_them(runtime, tmp_path):
         status, text = await get(client, proxy.url, **many)
         assert status == 200
         assert len(json.loads(text)["headers"]) > 300
+
+
+async def test_answers_with_headers_as_large(tmp_path):
+    async with (
+        answering_with(110, 1000) as port,
+        queue_proxy(port, tmp_path) as proxy,
+        session() as client,
+        client.get(proxy.url) as answer,
+    ):
+        assert (answer.status, len([n for n in answer.headers if n.startswith("x-many")])) == (200, 110)
 
 
 async def test_grpc_with_streams_both_ways(tmp_path):
