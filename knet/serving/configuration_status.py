@@ -140,15 +140,21 @@ class _Reconcile:
             return
 
     def _candidates(self, newest: Revision) -> list[Revision]:
-        """From the newest back to the one that was the latest ready; all, where that is gone."""
+        """From the newest back to the one that was the latest ready; all, where that is gone.
+
+        All, too, where that is newer than the Configuration, which was restored from a backup then.
+        """
         byo = self.configuration.spec.template.metadata.name
         last = self.revisions.get(self.ready)
         least = _generation(last) if last is not None else 0
         most = self.configuration.metadata.generation
+        everything = least > most
         found = [
             r
             for r in self._own()
-            if least <= _generation(r) <= most or (byo and _generation(r) == _generation(newest))
+            if everything
+            or least <= _generation(r) <= most
+            or (byo and _generation(r) == _generation(newest))
         ]
         return sorted(found, key=lambda r: (r.metadata.name != byo, -_generation(r), r.metadata.name))
 

@@ -23,6 +23,7 @@ from knet.serving.living import Event
 
 T = TypeVar("T")
 
+_BUSY = (429, 503)
 _SERVER = ("uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink")
 
 
@@ -82,8 +83,7 @@ class Loop:
         except Conflict:  # somebody was quicker, which is no fault
             raise
         except (ReconcileError, ApiError) as error:
-            words = error.message if isinstance(error, ApiError) else str(error)
-            self.tell(item, [Event("Warning", "InternalError", words)])
+            self.tell(item, _fault(error))
             raise
 
     async def reconcile(self, item: Object) -> float | None:
@@ -115,6 +115,14 @@ class Loop:
                 await self.client.delete(kind, name, namespace)
             except NotFound:
                 continue
+
+
+def _fault(error: Exception) -> Iterable[Event]:
+    """That a reconcile failed. An API that has too much to do already is not given events as well."""
+    if not isinstance(error, ApiError):
+        yield Event("Warning", "InternalError", str(error))
+    elif error.status not in _BUSY:
+        yield Event("Warning", "InternalError", error.message)
 
 
 def plain(model: BaseModel, resource: Resource) -> Object:

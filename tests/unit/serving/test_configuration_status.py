@@ -58,6 +58,42 @@ def test_the_latest_ready_never_goes_back_but_goes_on_where_one_in_between_is_re
     assert reconcile(first, three, NOW).status["latestReadyRevisionName"] == "hello-00002"
 
 
+def test_a_configuration_that_was_restored_counts_from_one_again():
+    before = configuration(generation=1, latestReadyRevisionName="hello-00007")
+    waits = held(revision("hello-00007", 7, "Unknown"), revision("hello-00001", 1, "True"))
+    assert reconcile(before, waits, NOW).status["latestReadyRevisionName"] == "hello-00001"
+    serves = held(revision("hello-00007", 7, "True"), revision("hello-00001", 1, "True"))
+    assert reconcile(before, serves, NOW).status["latestReadyRevisionName"] == "hello-00007"
+
+
+def test_going_back_to_an_older_name_of_ones_own_makes_it_the_latest():
+    back = configuration(
+        template="hello-a",
+        generation=3,
+        latestReadyRevisionName="hello-b",
+        latestCreatedRevisionName="hello-b",
+    )
+    first = revision("hello-a", 1, "True")
+    first = first.model_copy(update={"spec": back.spec.template.spec})
+    out = reconcile(back, held(first, revision("hello-b", 2, "True")), NOW)
+    assert out.revision is None
+    assert out.status["latestCreatedRevisionName"] == out.status["latestReadyRevisionName"] == "hello-a"
+    assert said(out.status) == ("True", "", "")
+
+
+def test_a_latest_that_fails_and_comes_right():
+    names = {"latestReadyRevisionName": "hello-00001", "latestCreatedRevisionName": "hello-00001"}
+    failed = reconcile(configuration(**names), held(revision(ready=FAILED)), NOW)
+    assert [e.reason for e in failed.events] == ["LatestReadyFailed"]
+    assert said(failed.status)[:2] == ("False", "RevisionFailed")
+    told = configuration(**names, conditions=failed.status["conditions"])
+    # what is not known is no reason to forget that it failed
+    assert reconcile(told, held(revision(ready="Unknown")), NOW).status == failed.status
+    well = reconcile(told, held(revision(ready="True")), NOW)
+    assert said(well.status) == ("True", "", "")
+    assert not well.events
+
+
 def test_an_unusual_wait_is_told_a_usual_one_is_not():
     image = ("Unknown", "CreateContainerConfigError", 'configmap "late" not found')
     assert said(reconcile(configuration(), held(revision(ready=image)), NOW).status) == image
