@@ -114,9 +114,11 @@ class Replay:
             condition: dict[str, Any] = {"type": "Ready", "status": "True"}
             status: dict[str, Any] = {"conditions": [condition]}
             if state == "failed":
-                condition.update(status="False", reason="Failed", message="failed")
+                condition.update(status="False", reason="failed", message="The issuer has refused it.")
             if state == "challenge":
-                condition.update(status="Unknown", reason="Pending", message="pending")
+                condition.update(
+                    status="Unknown", reason="pending", message="The issuer has not answered yet."
+                )
                 url = f"http://{certificate.spec.dns_names[0]}/.well-known/acme-challenge/tok{i}"
                 status["http01Challenges"] = [
                     {"url": url, "serviceName": f"cm-acme-{i}", "serviceNamespace": "default"}

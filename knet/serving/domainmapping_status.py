@@ -139,12 +139,13 @@ class _Reconcile:
             self.conditions.true(CERTIFICATE)
             return (certificates.tls(there, (meta.name,)),), ()
         said = there.condition("Ready").get("message", "") if there else ""
+        why = f": {said}" if said else "."
         name = wanted.metadata.name
         if there is not None and there.failed:
-            message = f"Certificate {name} failed to be provisioned: {said}"
+            message = f"Certificate {name} failed to be provisioned{why}"
             self.conditions.false(CERTIFICATE, "CertificateProvisionFailed", message)
         else:
-            message = f"Certificate {name} is not ready: {said}"
+            message = f"Certificate {name} is not ready{why}"
             self.conditions.unknown(CERTIFICATE, "CertificateNotReady", message)
         if network.http_protocol == "enabled":
             self.conditions.true(

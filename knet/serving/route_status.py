@@ -126,16 +126,16 @@ class RouteStatus:
         self.conditions.true(CERTIFICATE, "TLSNotEnabled", message)
 
     def certificate(self, certificate: Certificate) -> None:
-        """CertificateProvisioned follows one Certificate."""
+        """CertificateProvisioned follows one Certificate, whose message is at itself: here it is the reason alone."""
         name = certificate.metadata.name
-        condition = certificate.condition("Ready")
+        why = certificate.condition("Ready").get("reason", "")
         if certificate.ready:
             self.conditions.true(CERTIFICATE)
         elif certificate.failed:
-            message = f"Certificate {name} fails to be provisioned: {condition.get('message', '')}"
+            message = f"Certificate {name} fails to be provisioned: {why}"
             self.conditions.false(CERTIFICATE, "CertificateProvisionFailed", message)
         else:
-            message = f"Certificate {name} is not ready: {condition.get('message', '')}"
+            message = f"Certificate {name} is not ready: {why}"
             self.conditions.unknown(CERTIFICATE, "CertificateNotReady", message)
 
     def certificate_not_owned(self, name: str) -> None:

@@ -12,6 +12,7 @@ from knet.model.network_certificate import HTTP01Challenge
 from knet.serving.domainmapping import RefError, backend
 from knet.serving.domainmapping_status import MappingWorld, reconcile
 from knet.serving.settings import Settings
+from unit.serving.revisions import conditions, said
 
 NOW = "2026-01-01T00:00:00Z"
 URI = "http://app.default.svc.cluster.local"
@@ -90,6 +91,23 @@ def test_a_kingress_without_a_word_on_ready_is_not_configured():
 def test_the_url_while_a_certificate_is_awaited(protocol, scheme):
     out = reconcile(mapping(), world(external_domain_tls=True, http_protocol=protocol), NOW)
     assert out.status["url"] == f"{scheme}://www.example.com"
+
+
+@pytest.mark.parametrize(
+    ("ready", "words"),
+    [
+        (None, ("Unknown", "Certificate www.example.com is not ready.")),
+        (("Unknown", "Pending", "asked"), ("Unknown", "Certificate www.example.com is not ready: asked")),
+        (("False", "Bad", ""), ("False", "Certificate www.example.com failed to be provisioned.")),
+        (("False", "Bad", "no"), ("False", "Certificate www.example.com failed to be provisioned: no")),
+    ],
+)
+def test_why_a_certificate_is_awaited(ready, words):
+    tls = {"external_domain_tls": True, "http_protocol": "redirected"}
+    made = reconcile(mapping(), world(**tls), NOW).certificate
+    there = made.model_copy(update={"status": {"conditions": conditions(Ready=ready)}}) if ready else None
+    status = reconcile(mapping(), world(**tls, certificate=there), NOW).status
+    assert said(status, "CertificateProvisioned")[::2] == words
 
 
 def test_challenges_are_in_the_order_of_their_urls():
