@@ -72,7 +72,7 @@ async def read(namespace: str | None, state: Path) -> Held:
         **{
             kind.kind: kind
             for kind in (
-                kinds.CONFIGURATIONS, kinds.REVISIONS, kinds.ROUTES, kinds.INGRESSES, kinds.DEPLOYMENTS,
+                kinds.CONFIGURATIONS, kinds.REVISIONS, kinds.ROUTES, kinds.INGRESSES, kinds.CERTIFICATES, kinds.DEPLOYMENTS,
                 kinds.PODS, kinds.POD_AUTOSCALERS, kinds.SERVERLESS_SERVICES, kinds.ENDPOINTS,
             )
         },

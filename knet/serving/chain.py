@@ -116,9 +116,20 @@ def _route(held: Held, key: tuple[str, str]) -> Link:
         return Link("Route", key[1], State.MISSING, "it is not made yet")
     traffic = [_share(t) for t in (item.get("status") or {}).get("traffic") or ()]
     ingress = held.get("Ingress", {}).get(key)
-    if ingress is None:
-        return link("Route", item, traffic)
-    return link("Route", item, traffic, (_ingress(held, ingress),))
+    children = _certificate(held, item)
+    if ingress is not None:
+        children = (*children, _ingress(held, ingress))
+    return link("Route", item, traffic, children)
+
+
+def _certificate(held: Held, route: Object) -> tuple[Link, ...]:
+    """The Certificate that a Route waits for, by the name that it says: it knows why in more words."""
+    found = _condition(route, "CertificateProvisioned")
+    words = str(found.get("message") or "").split(" ")
+    if found.get("status") in (None, "True") or words[0] != "Certificate" or len(words) < 2:
+        return ()
+    item = held.get("Certificate", {}).get((route["metadata"]["namespace"], words[1]))
+    return () if item is None else (link("Certificate", item),)
 
 
 def _ingress(held: Held, item: Object) -> Link:

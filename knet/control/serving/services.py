@@ -111,6 +111,7 @@ _CHAIN = (
     resources.DEPLOYMENTS,
     resources.POD_AUTOSCALERS,
     resources.SERVERLESS_SERVICES,
+    resources.CERTIFICATES,
 )
 
 

@@ -44,6 +44,25 @@ def test_a_class_that_nobody_claims():
     assert "kourier.x" in culprit.said
 
 
+def test_a_certificate_that_is_awaited_says_why():
+    held = world(
+        Certificate={("default", "route-1"): item("route-1", "False", "Bad", "no such issuer: acme")}
+    )
+    held["Ingress"][KEY] = item(status="Unknown")
+    assert service_chain(held, KEY).culprit.kind == "Ingress"
+    why = ("CertificateNotReady", "Certificate route-1 is not ready: Bad")
+    route = held["Route"][KEY] = item(status="Unknown", reason=why[0], message=why[1])
+    asked = {"type": "CertificateProvisioned", "status": "Unknown", "reason": why[0], "message": why[1]}
+    route["status"]["conditions"].append(asked)
+    culprit = service_chain(held, KEY).culprit
+    assert (culprit.kind, culprit.name, culprit.state) == ("Certificate", "route-1", State.FAILED)
+    assert culprit.said == "Bad: no such issuer: acme"
+    asked["message"] = "There is an existing certificate route-1 that we don't own."
+    assert service_chain(held, KEY).culprit.kind == "Ingress"
+    asked.update(status="True", message="Certificate route-1 is not ready downgrade HTTP.")
+    assert service_chain(held, KEY).culprit.kind == "Ingress"
+
+
 def test_what_is_not_there_and_what_was_not_looked_at():
     assert service_chain({}, KEY).state is State.MISSING
     culprit = service_chain(world(Route={}), KEY).culprit
