@@ -44,7 +44,8 @@ def said(bounds=Limits(), **notes):  # noqa: B008
         ({"class": KPA, "metric_aggregation_algorithm": ""}, ""),
         ({"class": HPA, "metric": ""}, "invalid value: : metric"),
         ({"target": "0x1p-2"}, ""),
-        ({"target": "1_0"}, "invalid value: 1_0: target"),
+        ({"target": "1_0"}, ""),
+        ({"target": "1__0"}, "invalid value: 1__0: target"),
         ({"panic_window_percentage": "NaN"}, ""),
     ],
 )  # fmt: skip
