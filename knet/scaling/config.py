@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -45,6 +46,11 @@ _DURATIONS = frozenset(
     {"stable_window", "scale_down_delay", "scale_to_zero_grace_period", "scale_to_zero_pod_retention_period"}
 )
 
+_FINITE = frozenset(
+    {"container_concurrency_target_default", "requests_per_second_target_default", "target_burst_capacity"}
+)
+"""Numbers of requests. The others are factors and shares, and may be without bounds."""
+
 
 def _parser(name: str, kind: str) -> Callable[[str], Any]:
     if name in _DURATIONS:
@@ -65,6 +71,9 @@ def parse(data: Mapping[str, str]) -> Config:
                 found[field.name] = _parser(field.name, str(field.type))(data[key])
             except ValueError as error:
                 raise ValueError(f'failed to parse data: failed to parse "{key}": {error}') from None
+    for name, value in found.items():
+        if isinstance(value, float) and (math.isnan(value) or (math.isinf(value) and name in _FINITE)):
+            raise ValueError(f"{name.replace('_', '-')} = {go.format_number(value)}, must be a number")
     config = replace(Config(), **found)
     if config.container_concurrency_target_percentage > 1:
         percentage = config.container_concurrency_target_percentage / 100
@@ -102,12 +111,15 @@ def _rules(c: Config) -> list[tuple[bool, str]]:
             c.target_burst_capacity < 0 and c.target_burst_capacity != -1,
             (
                 "target-burst-capacity must be either non-negative or -1 (for unlimited), "
-                f"was: {c.target_burst_capacity:f}"
+                f"was: {go.format_fixed(c.target_burst_capacity)}"
             ),
         ),
         (
             not 0 < fraction <= 1,
-            f"container-concurrency-target-percentage = {fraction:f} is outside of valid range of (0, 100]",
+            (
+                f"container-concurrency-target-percentage = {go.format_fixed(fraction)} "
+                "is outside of valid range of (0, 100]"
+            ),
         ),
         (
             target < TARGET_MIN,
@@ -151,10 +163,14 @@ def _rules(c: Config) -> list[tuple[bool, str]]:
                 "(or at least 1 when allow-zero-initial-scale is false)"
             ),
         ),
-        (c.max_scale_limit < 0, f"max-scale-limit = {c.max_scale_limit}, must be at least 0"),
+        (c.min_scale < 0, f"min-scale = {c.min_scale}, must be at least 0"),
         (
             c.max_scale < least or (0 < c.max_scale_limit < c.max_scale),
             f"max-scale = {c.max_scale}, must be in [{least}, max-scale-limit({c.max_scale_limit})] range",
         ),
-        (c.min_scale < 0, f"min-scale = {c.min_scale}, must be at least 0"),
+        (c.max_scale_limit < 0, f"max-scale-limit = {c.max_scale_limit}, must be at least 0"),
+        (
+            0 < c.max_scale < c.min_scale,
+            f"min-scale ({c.min_scale}) must be less than max-scale ({c.max_scale})",
+        ),
     ]

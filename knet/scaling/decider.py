@@ -87,7 +87,7 @@ class Decisions:
 def initial_excess(specs: Specs) -> Ints:
     """Excess burst capacity before the first decision (fact 19): TBC for -1 and 0, else from the scale."""
     tbc = specs.target_burst_capacity
-    known = np.trunc(specs.initial_scale * specs.total_value - tbc)
+    known = np.clip(np.trunc(specs.initial_scale * specs.total_value - tbc), INT32.min, INT32.max)
     result: Ints = np.where((tbc == -1) | (tbc == 0), tbc, known).astype(np.int64)
     return result
 
@@ -236,5 +236,5 @@ def number_of_activators(
     """How many activators a revision's subset has (fact 29): at least 2, exactly 2 with TBC 0."""
     burst = np.asarray(tbc, np.float64)
     needed = np.ceil((np.asarray(ready) * np.asarray(total) + np.maximum(burst, 0)) / np.asarray(capacity))
-    result: Ints = np.where(burst == 0, 2, np.maximum(needed, 2)).astype(np.int64)
+    result: Ints = np.where(burst == 0, 2, np.clip(needed, 2, INT32.max)).astype(np.int64)
     return result

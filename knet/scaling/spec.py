@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,6 +15,7 @@ PREFIX = "autoscaling.knative.dev/"
 RPS_UTILISATION = 0.7
 """Fixed upstream: no config key (fact 20)."""
 
+CONCURRENCY = "concurrency"
 EXPONENTIAL = "weighted-exponential"
 ALGORITHM_ALIASES = {"weightedExponential": EXPONENTIAL}
 NO_ALIAS = frozenset({"activation-scale"})
@@ -60,6 +62,14 @@ def _read(pa: PodAutoscaler, name: str, parse: Callable[[str], Any]) -> Any:
         return None
 
 
+def _finite(text: str) -> float:
+    """A number that one can divide by and count with."""
+    value = go.number(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no number")
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class Spec:
     """DeciderSpec and MetricSpec of one revision; `*_ms` are milliseconds."""
@@ -88,11 +98,12 @@ class Spec:
 
 def make_spec(pa: PodAutoscaler, config: Config, service: str) -> Spec:
     """The spec of a PodAutoscaler; `service` is its metrics Service (scraped unless TBC is -1, fact 9)."""
-    metric = pa.value("metric") or "concurrency"
+    metric = pa.value("metric")
+    metric = CONCURRENCY if metric is None else metric
     target, total = targets(pa, config, metric)
     tbc, stable = tbc_of(pa, config), window_of(pa, config)
-    share = _or(_read(pa, "panic-window-percentage", go.number), config.panic_window_percentage)
-    threshold = _or(_read(pa, "panic-threshold-percentage", go.number), config.panic_threshold_percentage)
+    share = _or(_read(pa, "panic-window-percentage", _finite), config.panic_window_percentage)
+    threshold = _or(_read(pa, "panic-threshold-percentage", _finite), config.panic_threshold_percentage)
     delay = _or(_read(pa, "scale-down-delay", go.duration), config.scale_down_delay)
     algorithm = pa.value("metric-aggregation-algorithm") or ""
     return Spec(
@@ -118,7 +129,7 @@ def make_spec(pa: PodAutoscaler, config: Config, service: str) -> Spec:
 
 def tbc_of(pa: PodAutoscaler, config: Config) -> float:
     """Target burst capacity; -1 keeps the activator in the path always."""
-    value: float = _or(_read(pa, "target-burst-capacity", go.number), config.target_burst_capacity)
+    value: float = _or(_read(pa, "target-burst-capacity", _finite), config.target_burst_capacity)
     return value
 
 
@@ -134,7 +145,7 @@ def _or(value: Any, default: Any) -> Any:
 
 def targets(pa: PodAutoscaler, config: Config, metric: str) -> tuple[float, float]:
     """(value per pod to aim at, value at 100 %) of the metric (fact 20)."""
-    wanted = _read(pa, "target", go.number)
+    wanted = _read(pa, "target", _finite)
     if metric == "rps":
         utilisation, total = RPS_UTILISATION, config.requests_per_second_target_default
         total = _or(wanted, total)
@@ -142,9 +153,10 @@ def targets(pa: PodAutoscaler, config: Config, metric: str) -> tuple[float, floa
         utilisation = config.container_concurrency_target_percentage
         total = float(pa.container_concurrency) or config.container_concurrency_target_default
         if wanted is not None:
-            limit = float(pa.container_concurrency) or wanted
-            total = min(wanted, limit)
-    percentage = _read(pa, "target-utilization-percentage", go.number)
+            # what is scaled by something else than requests in flight is not limited by these
+            limit = float(pa.container_concurrency) if metric == CONCURRENCY else 0.0
+            total = min(wanted, limit or wanted)
+    percentage = _read(pa, "target-utilization-percentage", _finite)
     if percentage is not None:
         utilisation = percentage / 100
     return max(TARGET_MIN, total * utilisation), total
@@ -152,8 +164,8 @@ def targets(pa: PodAutoscaler, config: Config, metric: str) -> tuple[float, floa
 
 def panic_window(stable: int, percentage: float) -> int:
     """The panic window in ns: whole seconds, half away from zero, at least one (fact 10)."""
-    exact = stable * percentage / 100
-    return max(SECOND, int(exact / SECOND + 0.5) * SECOND)
+    exact = int(stable * percentage / 100)
+    return max(SECOND, (exact + SECOND // 2) // SECOND * SECOND)
 
 
 def initial_scale(pa: PodAutoscaler, config: Config) -> int:
