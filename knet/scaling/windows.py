@@ -7,7 +7,6 @@ written together. Times are whole unix seconds (int64). Facts 1 to 8 of shared/f
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -25,8 +24,20 @@ SERIES = 2
 CONCURRENCY, REQUESTS = 0, 1
 
 MIN_COEFFICIENT = 0.2
-LEFT_WEIGHT = 0.0001
-"""The exponential window is as long as it takes for all but this much of the weight to be in it."""
+_COEFFICIENTS = (
+    0.9999, 0.99, 0.9535841116638721, 0.9, 0.8415106807538886, 0.7845565309968116, 0.7317304204720274,
+    0.683772233983162, 0.6406186336195372, 0.6018928294465027, 0.5671238718916941, 0.535841116638722,
+    0.507611736829326, 0.4820525320768788, 0.45883047345353634, 0.4376586748096509, 0.41829086706256413,
+    0.40051574968105896, 0.3841517889339736, 0.36904265551980675, 0.3550533228962376, 0.342066775342432,
+    0.3299812496490411, 0.31870793094203875, 0.3081690290810636, 0.29829617132961717, 0.28902905676875645,
+    0.28031432699884795, 0.27210461560168486, 0.2643577455403586, 0.25703604924050527, 0.2501057906675441,
+    0.24353667244537114, 0.23730141409765548, 0.231375389960226, 0.2257363173188729, 0.22036398695947668,
+    0.21524002964853872, 0.21034771315002732, 0.2056717652757185, 0.20119821919842973,
+)  # fmt: skip
+"""By length from 1 on: 1 - 0.0001^(1/length), so that all but a ten-thousandth of the weight is within the window. As Go's
+math.Pow rounds them on amd64 (measured with Go 1.26; C's functions are another last bit off here and there): decisions
+hang on it. What is longer has the minimum.
+"""
 
 
 def _power(base: float, exponent: int) -> float:
@@ -88,8 +99,7 @@ class Windows:
         self.first: Ints = np.full(rows, NEVER)
         self.last: Ints = np.full(rows, NEVER)
         self.exponential: Bools = np.zeros(rows, bool)
-        # exp(y·log x) rather than x**y: Go's math.Pow rounds like this, and decisions hang on it
-        self.coefficient = max(1 - math.exp(1 / buckets * math.log(LEFT_WEIGHT)), MIN_COEFFICIENT)
+        self.coefficient = _COEFFICIENTS[buckets - 1] if buckets <= len(_COEFFICIENTS) else MIN_COEFFICIENT
         self.decay: Floats = np.array([_power(1 - self.coefficient, z) for z in range(buckets)])
 
     def grow(self, rows: int) -> None:

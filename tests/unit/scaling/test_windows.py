@@ -5,8 +5,26 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 
 from knet.scaling.windows import CONCURRENCY, Windows
+
+
+@pytest.mark.parametrize(
+    ("seconds", "coefficient"),
+    [
+        (1, 0.9999), (2, 0.99), (6, 0.7845565309968116), (24, 0.31870793094203875), (35, 0.231375389960226),
+        (41, 0.20119821919842973), (42, 0.2), (3600, 0.2),
+    ],
+)  # fmt: skip
+def test_weights_are_gos_to_the_last_bit(seconds, coefficient):
+    assert Windows(1, seconds).coefficient == coefficient
+
+
+def test_weights_of_all_lengths_are_what_they_stand_for():
+    for seconds in range(1, 60):
+        made = Windows(1, seconds).coefficient
+        assert made == pytest.approx(max(1 - 0.0001 ** (1 / seconds), 0.2), rel=1e-14)
 
 
 def test_no_average_is_a_negative_zero():
