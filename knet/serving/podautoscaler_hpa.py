@@ -27,7 +27,7 @@ from knet.serving.podautoscaler import (
     rfc3339,
     target_of,
 )
-from knet.text import go
+from knet.text import go, quantity
 from knet.text.duration import SECOND
 
 Object = dict[str, Any]
@@ -36,7 +36,7 @@ HPA_CLASS = "hpa.autoscaling.knative.dev"
 API_VERSION = "autoscaling/v2"
 
 _CPU, _MEMORY = "cpu", "memory"
-_NO_LIMIT = 2**31 - 1
+_MOST, _MOST_EXACT = 2**31 - 1, 2**53
 _WAITS = "SKS Services are not ready yet"
 
 
@@ -83,7 +83,7 @@ def reconcile(pa: PodAutoscaler, around: Around, now: dt.datetime) -> Made:
 def make_hpa(pa: PodAutoscaler, config: Config) -> Object:
     """The HorizontalPodAutoscaler of a PodAutoscaler."""
     least, most = bounds(kpa(pa), config)
-    spec: Object = {"scaleTargetRef": target_of(pa), "maxReplicas": most or _NO_LIMIT}
+    spec: Object = {"scaleTargetRef": target_of(pa), "maxReplicas": most or _MOST}
     if least > 0:
         spec["minReplicas"] = least
     target = _number(pa, "target")
@@ -97,21 +97,23 @@ def make_hpa(pa: PodAutoscaler, config: Config) -> Object:
 
 
 def _metric(name: str, target: float) -> Object:
+    # quantities as an API server writes them: else every pass would find a difference
     if name == _CPU:
-        wanted: Object = {"type": "Utilization", "averageUtilization": math.ceil(target)}
+        wanted: Object = {"type": "Utilization", "averageUtilization": min(math.ceil(target), _MOST)}
         return {"type": "Resource", "resource": {"name": _CPU, "target": wanted}}
     if name == _MEMORY:
-        wanted = {"type": "AverageValue", "averageValue": f"{int(target)}Mi"}
+        wanted = {"type": "AverageValue", "averageValue": quantity.canonical(f"{min(int(target), _MOST)}Mi")}
         return {"type": "Resource", "resource": {"name": _MEMORY, "target": wanted}}
-    wanted = {"type": "AverageValue", "averageValue": str(int(target))}
+    wanted = {"type": "AverageValue", "averageValue": quantity.canonical(str(min(int(target), _MOST_EXACT)))}
     return {"type": "Pods", "pods": {"metric": {"name": name}, "target": wanted}}
 
 
 def _number(pa: PodAutoscaler, name: str) -> float | None:
     try:
-        return go.number(kpa(pa).value(name) or "")
+        number = go.number(kpa(pa).value(name) or "")
     except ValueError:
         return None
+    return number if math.isfinite(number) else None
 
 
 def _window(pa: PodAutoscaler) -> int | None:

@@ -177,12 +177,12 @@ def _ports(ports: Sequence[Object], names: Sequence[str], number: int) -> list[O
 def _chosen(subsets: list[Object], n: int, target: str) -> list[Object]:
     """The subsets with the addresses alone of those that the target is to have; 0 is all."""
     addresses = {a["ip"] for s in subsets for a in s.get("addresses") or ()}
-    if n == 0 or len(addresses) <= n:
+    if n <= 0 or len(addresses) <= n:
         return subsets
     chosen = choose(addresses, n, target)
     made = []
     for subset in subsets:
         kept = [a for a in subset.get("addresses") or () if a["ip"] in chosen]
         if kept:
-            made.append({"addresses": kept, "ports": subset["ports"]})
+            made.append({**subset, "addresses": kept})
     return made

@@ -51,3 +51,14 @@ def test_case(index):
     assert conditions == [{**c} for c in expected["conditions"]]
     assert made.status["serviceName"] == expected["serviceName"]
     assert made.status["privateServiceName"] == expected["privateServiceName"]
+
+
+def test_addresses_that_are_not_ready_stay_beside_those_chosen():
+    ready, waits = [{"ip": f"10.0.0.{i}"} for i in range(4)], [{"ip": "10.0.0.9"}]
+    activators = {"subsets": [{"addresses": ready, "notReadyAddresses": waits, "ports": PORTS}]}
+    case = {"name": "rev", "mode": "Proxy", "protocol": "http1", "num_activators": 2}
+    (subset,) = reconcile(given(case), Around({}, None, activators), NOW).endpoints["subsets"]
+    assert len(subset["addresses"]) == 2
+    assert subset["notReadyAddresses"] == waits
+    every = reconcile(given(case | {"num_activators": -1}), Around({}, None, activators), NOW)
+    assert every.endpoints["subsets"][0]["addresses"] == ready

@@ -69,6 +69,30 @@ def test_what_it_is_scaled_by(notes, metric):
     assert spec["scaleTargetRef"]["name"] == "rev-deployment"
 
 
+def averages(**notes):
+    (metric,) = make_hpa(pa(**notes), Config())["spec"]["metrics"]
+    (kind,) = set(metric) - {"type"}
+    return metric[kind]["target"].get("averageValue", metric[kind]["target"].get("averageUtilization"))
+
+
+def test_values_are_written_as_an_api_server_gives_them_back():
+    memory = [averages(metric="memory", target=t) for t in ("0.5", "1023", "1024", "1536.9", "2048", "1e300")]
+    assert memory == ["0", "1023Mi", "1Gi", "1536Mi", "2Gi", "2147483647Mi"]
+    assert [averages(metric="depth", target=t) for t in ("0.9", "1500", "1000", "2e6")] == [
+        "0",
+        "1500",
+        "1k",
+        "2M",
+    ]
+    assert averages(metric="depth", target="1e300") == str(2**53)
+    assert averages(metric="cpu", target="1e300") == 2**31 - 1
+
+
+@pytest.mark.parametrize("target", ["x", "", "Inf", "NaN"])
+def test_what_is_no_number_is_no_target(target):
+    assert "metrics" not in make_hpa(pa(metric="cpu", target=target), Config())["spec"]
+
+
 def test_bounds_and_window():
     spec = make_hpa(pa(min_scale="2", max_scale="5", window="90s"), Config())["spec"]
     assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 5)
