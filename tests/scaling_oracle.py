@@ -50,7 +50,8 @@ class Window:
             for second in range(self.last + 1, now + 1):
                 self.total -= self.values[second % self.n]
                 self.values[second % self.n] = 0.0
-        self.first = now if self.first is None else min(self.first, now)
+        if now != self.last:
+            self.first = now if self.first is None else min(self.first, now)
         self.last = now if self.last is None else max(self.last, now)
         self.values[now % self.n] += value
         self.total += value

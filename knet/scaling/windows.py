@@ -146,7 +146,7 @@ class Windows:
         self.values[:, :, gap] = 0.0
         self.total[:, gap] = 0.0
         self._clear(rows[(now > last) & (now - last < self.n)], now)
-        self.first[rows[(first == NEVER) | (first > now)]] = now
+        self.first[rows[(first == NEVER) & (last != now) | (first > now)]] = now
         self.first[gap] = now
         self.last[rows] = np.maximum(last, now)
         bucket = self.values[now % self.n]

@@ -27,6 +27,18 @@ def test_weights_of_all_lengths_are_what_they_stand_for():
         assert made == pytest.approx(max(1 - 0.0001 ** (1 / seconds), 0.2), rel=1e-14)
 
 
+def test_a_window_made_longer_after_silence_begins_with_the_next_second_that_is_written():
+    """Upstream keeps the time of the last write alone, and a late report of that second begins nothing."""
+    row, series = np.array([0]), np.array([CONCURRENCY])
+    short, long = Windows(1, 1), Windows(1, 6)
+    short.record(10, row, np.array([[8.0], [0.0]]))
+    long.put(0, short.take(0).resized(6, 12))
+    long.record(10, row, np.array([[6.0], [0.0]]))
+    assert long.average(13, series).tolist() == [2.0]  # over what is left of the window
+    long.record(14, row, np.array([[6.0], [0.0]]))
+    assert long.average(14, series).tolist() == [12.0]
+
+
 def test_no_average_is_a_negative_zero():
     """What is left of a running sum may be a little less than nothing; it is shown to people."""
     windows = Windows(1, 6)
