@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from knet.model import serving_names
 from knet.model.serving_annotations import Limits, autoscaling
-from knet.model.serving_faults import Fault, invalid, missing, out_of_bounds
+from knet.model.serving_faults import Fault, disallowed, invalid, missing, out_of_bounds
 
 Plain = Mapping[str, Any]
 _PROTOCOLS = ("http1", "h2c")
 _MODES = ("Serve", "Proxy")
+_REFERENCE: Mapping[str, Callable[[str], list[str]]] = {
+    "apiVersion": serving_names.qualified,
+    "kind": serving_names.identifier,
+    "name": serving_names.label_1123,
+}
+"""What a reference says, and how what is wrong with it is found."""
 
 
 def validate(kind: str, item: Plain, limits: Limits, max_concurrency: int = 1000) -> list[Fault]:
@@ -45,6 +52,8 @@ def _serverless(spec: Plain) -> Iterator[Fault]:
         yield missing("spec.mode")
     elif mode not in _MODES:
         yield invalid(mode, "spec.mode")
+    if (activators := spec.get("numActivators") or 0) < 0:
+        yield invalid(activators, "spec.numActivators")
     yield from _reference(spec.get("objectRef") or {}, "spec.objectRef")
     yield from _protocol(spec)
 
@@ -71,12 +80,15 @@ def _metric(_: Plain) -> Iterator[Fault]:
 
 def _reference(ref: Plain, at: str) -> Iterator[Fault]:
     """A reference to an object of the same namespace."""
-    if not any(ref.values()):
-        yield missing(at)
-        return
-    for name in ("apiVersion", "kind", "name"):
-        if not ref.get(name):
+    for name, value in ref.items():
+        if value and name not in _REFERENCE:
+            yield disallowed(f"{at}.{name}")
+    for name, problems in _REFERENCE.items():
+        value = str(ref.get(name) or "")
+        if not value:
             yield missing(f"{at}.{name}")
+        elif found := problems(value):
+            yield invalid(", ".join(found), f"{at}.{name}")
 
 
 def _protocol(spec: Plain) -> Iterator[Fault]:

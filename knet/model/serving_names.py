@@ -49,6 +49,16 @@ _SHAPE_QUALIFIED = _shape(
     "my.name",
     "123-abc",
 )
+_IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
+_IS_IDENTIFIER = re.compile(_IDENTIFIER)
+_SHAPE_IDENTIFIER = _shape(
+    "a valid C identifier must start with alphabetic character or '_', "
+    "followed by a string of alphanumeric characters or '_'",
+    _IDENTIFIER,
+    "my_name",
+    "MY_NAME",
+    "MyName",
+)
 
 
 def label_1123(name: str) -> list[str]:
@@ -64,6 +74,11 @@ def label_1035(name: str) -> list[str]:
 def subdomain(name: str) -> list[str]:
     """What is wrong with a DNS name in lower case (RFC 1123)."""
     return _check(name, 253, _IS_SUBDOMAIN, _SHAPE_SUBDOMAIN)
+
+
+def identifier(name: str) -> list[str]:
+    """What is wrong with an identifier as C has them."""
+    return [] if _IS_IDENTIFIER.fullmatch(name) else [_SHAPE_IDENTIFIER]
 
 
 def qualified(name: str) -> list[str]:
