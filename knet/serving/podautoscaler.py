@@ -35,6 +35,7 @@ ACTIVE, INITIALIZED, SKS_READY = "Active", "ScaleTargetInitialized", "SKSReady"
 DEPENDENTS = (ACTIVE, INITIALIZED, SKS_READY)
 FEWEST_ACTIVATORS = 2
 
+NOT_OWNED = "NotOwned"
 _METRIC = PREFIX + "metric"
 _NO_PRIVATE = "No Private Service Name"
 _BUFFERED = "Requests to the target are being buffered as resources are provisioned."
@@ -105,14 +106,8 @@ def reconcile(pa: PodAutoscaler, around: Around, now: dt.datetime, probe: Probe 
     """Everything that follows from a PodAutoscaler and its surroundings."""
     conditions = _conditions(pa, now)
     if around.foreign:
-        why = f'There is an existing {around.foreign} "{pa.metadata.name}" that we do not own.'
-        conditions.false(ACTIVE, "NotOwned", why)
-        status = {
-            **pa.status,
-            "conditions": conditions.dump(),
-            "observedGeneration": pa.metadata.generation or 1,
-        }
-        return Made(None, None, None, status, conditions)
+        conditions.false(ACTIVE, NOT_OWNED, not_owned(around.foreign, pa.metadata.name))
+        return Made(None, None, None, left_alone(pa, conditions), conditions)
     spec = spec_of(pa, around)
     if spec is None or around.sks is None:
         conditions.unknown(SKS_READY, "NotReady", _NO_PRIVATE)
@@ -135,6 +130,16 @@ def reconcile(pa: PodAutoscaler, around: Around, now: dt.datetime, probe: Probe 
         found,
         found.again_ms,
     )
+
+
+def not_owned(kind: str, name: str) -> str:
+    """What is said where an object of the PodAutoscaler's name is somebody else's."""
+    return f'There is an existing {kind} "{name}" that we do not own.'
+
+
+def left_alone(pa: PodAutoscaler, conditions: Conditions) -> Object:
+    """The status where nothing is done: as it was, but for the conditions."""
+    return {**pa.status, "conditions": conditions.dump(), "observedGeneration": pa.metadata.generation or 1}
 
 
 def make_sks(pa: PodAutoscaler, mode: str, activators: int) -> Object:

@@ -19,11 +19,14 @@ from knet.serving.podautoscaler import (
     ACTIVE,
     DEPENDENTS,
     INITIALIZED,
+    NOT_OWNED,
     SKS_READY,
     active_threshold,
     child,
     kpa,
+    left_alone,
     make_sks,
+    not_owned,
     rfc3339,
     target_of,
 )
@@ -42,14 +45,14 @@ _WAITS = "SKS Services are not ready yet"
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What it depends on. `hpa` is the HorizontalPodAutoscaler as it stands (None: there is none), `foreign` whether
-    that is somebody else's; `ready` are the scale target's ready pods.
+    """What it depends on. `hpa` is the HorizontalPodAutoscaler as it stands (None: there is none), `foreign` the kind of
+    an object of its name that belongs to somebody else; `ready` are the scale target's ready pods.
     """
 
     config: Config
     sks: ServerlessService | None = None
     hpa: Object | None = None
-    foreign: bool = False
+    foreign: str = ""
     ready: int = 0
 
 
@@ -67,9 +70,8 @@ def reconcile(pa: PodAutoscaler, around: Around, now: dt.datetime) -> Made:
     conditions = Conditions(DEPENDENTS, pa.status.get("conditions") or (), rfc3339(now))
     conditions.initialize()
     if around.foreign:
-        why = f'There is an existing HorizontalPodAutoscaler "{pa.metadata.name}" that we do not own.'
-        conditions.false(ACTIVE, "NotOwned", why)
-        return Made(None, None, _status(pa, around, conditions))
+        conditions.false(ACTIVE, NOT_OWNED, not_owned(around.foreign, pa.metadata.name))
+        return Made(None, None, left_alone(pa, conditions))
     if around.sks is not None and around.sks.condition("Ready").get("status") == TRUE:
         conditions.true(SKS_READY)
         if _pods(around) >= active_threshold(pa, around.config, initialized=False):

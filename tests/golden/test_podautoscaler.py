@@ -130,6 +130,19 @@ def test_timeline(name):
         assert got == expected, f"step {i}: {step}"
 
 
+def test_a_change_of_mode_leaves_it_ready():
+    """The ServerlessService's controller has not looked at what has just changed: its pods are ready all the same."""
+    timeline = Timeline({"pa": {"annotations": {}}})
+    step = {"dt_ms": 1000, "desired": 1, "ebc": 10, "probe": "ok", "pods": {"ready": 1}}
+    for _ in range(3):
+        timeline.step(step)
+    newer = timeline.sks.metadata.model_copy(update={"generation": 2})
+    timeline.sks = timeline.sks.model_copy(update={"metadata": newer})
+    assert timeline.sks.status["observedGeneration"] == 1
+    ready = [c["status"] for c in timeline.step(step)["conditions"] if c["type"] in ("Ready", "SKSReady")]
+    assert ready == ["True", "True"]
+
+
 @needs_golden
 @pytest.mark.parametrize("name", golden_names("serving/outputs"))
 def test_objects(name):

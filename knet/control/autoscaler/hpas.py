@@ -14,7 +14,7 @@ from knet.kube.client import Object
 from knet.kube.cluster import Cluster
 from knet.kube.objects import controller_of, label
 from knet.kube.sync import Key
-from knet.model.autoscaling import pod_autoscaler, serverless_service
+from knet.model.autoscaling import PodAutoscaler, pod_autoscaler, serverless_service
 from knet.model.serving import REVISION_LABEL
 from knet.serving.podautoscaler_hpa import HPA_CLASS, Around, reconcile
 
@@ -50,7 +50,7 @@ class HpaPodAutoscalers(Loop):
             config,
             once(serverless_service, sks) if sks else None,
             hpa,
-            hpa is not None and controller_of(hpa, self.resource.kind) != pa.metadata.name,
+            self._foreign(pa, hpa, sks),
             self._population.counts((pa.metadata.namespace, label(item, REVISION_LABEL))).ready,
         )
         made = reconcile(pa, around, datetime.now(UTC).replace(microsecond=0))
@@ -60,7 +60,12 @@ class HpaPodAutoscalers(Loop):
             await self.ensure(resources.SERVERLESS_SERVICES, made.sks)
         await set_status(self.client, self.resource, item, made.status)
         if around.foreign:
-            raise ReconcileError(
-                f'PodAutoscaler: "{pa.metadata.name}" does not own HPA: "{pa.metadata.name}"'
-            )
+            raise ReconcileError(f'{around.foreign} "{pa.metadata.name}" is somebody else\'s')
         return None
+
+    def _foreign(self, pa: PodAutoscaler, *found: Object | None) -> str:
+        kinds = (resources.HORIZONTAL_POD_AUTOSCALERS.kind, resources.SERVERLESS_SERVICES.kind)
+        for kind, item in zip(kinds, found, strict=True):
+            if item is not None and controller_of(item, self.resource.kind) != pa.metadata.name:
+                return kind
+        return ""

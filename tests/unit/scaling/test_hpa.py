@@ -122,8 +122,17 @@ def test_it_is_ready_once_its_pods_are_and_never_behind_an_activator():
     assert (told.status["desiredScale"], told.status["actualScale"]) == (4, 3)
 
 
-def test_one_of_somebody_else_is_left_alone():
-    made = reconcile(pa(), Around(Config(), None, {"metadata": {}}, foreign=True), NOW)
+@pytest.mark.parametrize("kind", ["HorizontalPodAutoscaler", "ServerlessService"])
+def test_one_of_somebody_else_is_left_alone(kind):
+    theirs = {"metadata": {}, "status": {"currentReplicas": 3, "desiredReplicas": 4}}
+    before = {"serviceName": "rev", "actualScale": 1}
+    owner = pa().model_copy(update={"status": before})
+    made = reconcile(owner, Around(Config(), sks("True"), theirs, foreign=kind), NOW)
     assert made.hpa is None
     assert made.sks is None
+    assert {key: made.status[key] for key in before} == before
+    assert "desiredScale" not in made.status
+    (active,) = [c for c in made.status["conditions"] if c["type"] == "Active"]
+    assert (active["status"], active["reason"]) == ("False", "NotOwned")
+    assert active["message"] == f'There is an existing {kind} "rev" that we do not own.'
     assert conditions(made)["Ready"] == "False"
