@@ -127,7 +127,7 @@ class Session:
             self._client.ledger.add(sub.type_url, found)
             if sub.type_url == CLUSTER:
                 self._client.pin_endpoints(found)
-                self._client.load_endpoints_again(sub.held.get(name), found)
+                self._client.load_endpoints_again(name, sub.held.get(name), found)
         resources = tuple(found for found in flight.values() if found is not None)
         removed = tuple(name for name, found in flight.items() if found is None)
         return Response(sub.type_url, nonce, resources, removed)

@@ -19,6 +19,7 @@ class Client:
 
     `leaving`: removals that wait until nothing on the client names them. `pinned`: endpoints of
     clusters that are on their way. `remembered`: refusals on an earlier stream, not yet met again.
+    `unread`: clusters that went without our knowing which endpoints they had.
     """
 
     def __init__(self, remembered: Mapping[Ref, Refusal], warming: Callable[[str], Resource] | None) -> None:
@@ -30,6 +31,7 @@ class Client:
         self.leaving: set[Ref] = set()
         self.warming = Warming(warming)
         self.pinned: dict[str, Resource] = {}
+        self.unread: set[str] = set()
         self.progress: dict[Ref, None] = {}
         self.resumed = False
         self._answers = False
@@ -205,16 +207,26 @@ class Client:
             if ref[0] == ENDPOINT and self.snapshot and (found := self.snapshot.get(*ref)):
                 self.pinned[ref[1]] = found
 
-    def load_endpoints_again(self, old: Resource | None, new: Resource | None) -> None:
+    def load_endpoints_again(self, cluster: str, old: Resource | None, new: Resource | None) -> None:
         """A cluster that changes warms anew: it waits for endpoints, does not ask for them a second
-        time, and no cluster is acknowledged until it has them.
+        time, and no cluster is acknowledged until it has them. One that goes takes them with it.
         """
+        gone = new is None
+        if old is None:
+            gone = cluster in self.unread
+            self.unread.discard(cluster)
+            if not gone:
+                return
+        elif (
+            gone and old.references is None
+        ):  # of an earlier stream: which they are is known if it comes back
+            self.unread.add(cluster)
         endpoints = self.subscriptions.get(ENDPOINT)
-        if endpoints is None or old is None:
+        if endpoints is None:
             return
-        for url, name in {*(old.references or ()), *(new.references or () if new else ())}:
+        for url, name in {*(old.references or () if old else ()), *(new.references or () if new else ())}:
             if url == ENDPOINT and endpoints.wants(name):
-                if new is None:
+                if gone:
                     self.let_go(endpoints, name)
                 else:
                     endpoints.send_again(name)

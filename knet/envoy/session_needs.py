@@ -56,7 +56,7 @@ class Needs:
         if self.has(cluster):
             return lacking
         # a client that took the endpoints has the cluster, though it may not say so before others are warm
-        taken = known is not None and endpoints and not lacking
+        taken = known is not None and endpoints and not lacking and not sub.departing(cluster[1])
         return set() if taken else {cluster, *lacking}
 
     def _undeliverable(self, snapshot: Snapshot, route: Ref) -> set[Ref]:

@@ -189,3 +189,17 @@ Stream.TestCase.settings = settings(
     max_examples=250, stateful_step_count=30, deadline=None, report_multiple_bugs=False
 )
 TestStream = Stream.TestCase
+
+
+def test_a_cluster_that_is_wanted_again_while_it_leaves_a_client_of_an_earlier_stream():
+    stream = Stream()
+    stream.start(acks_first=False, filler=0)
+    stream.set_ingress("i0", (frozenset({"r1"}), ""), {"h0", "h1"}, (0, 0))
+    stream.set_ingress("i1", (frozenset({"r0"}), ""), {"h0"}, (0, 0))
+    stream.settle()
+    stream.delete_ingress("i0", (0, 1))
+    stream.something_breaks("stream", (0, 0))
+    stream.time_passes((5, 0))  # of r1 only the version is known, and its removal is on its way
+    stream.set_ingress("i1", (frozenset({"r0", "r1"}), ""), frozenset(), (0, 3))
+    stream.no_gap()
+    stream.teardown()
