@@ -10,7 +10,7 @@ _AUTOSCALING = "autoscaling.knative.dev/"
 CLASS = f"{_AUTOSCALING}class"
 METRIC = f"{_AUTOSCALING}metric"
 METRICS = {"kpa.autoscaling.knative.dev": "concurrency", "hpa.autoscaling.knative.dev": "cpu"}
-"""By the class of a PodAutoscaler, what it scales by where nothing is said."""
+"""By the class of a PodAutoscaler, what it scales by where nothing is said; nothing for classes of others."""
 
 Plain = dict[str, Any]
 
@@ -30,8 +30,7 @@ def _scaled(item: Plain, autoscaler_class: str) -> Plain:
     meta = item["metadata"]
     notes = dict(meta.get("annotations") or {})
     said = notes.setdefault(CLASS, autoscaler_class)
-    if said in METRICS:
-        notes.setdefault(METRIC, METRICS[said])
+    notes.setdefault(METRIC, METRICS.get(said, ""))
     if notes == meta.get("annotations"):
         return item
     return {**item, "metadata": {**meta, "annotations": notes}}
