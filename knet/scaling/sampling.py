@@ -25,7 +25,7 @@ def sample_size(pods: int) -> int:
 
 def order(old: Sequence[T], young: Sequence[T], chance: Random) -> list[T]:
     """The order in which pods are asked, until enough have answered: young ones, whose windows are not full, last."""
-    return [*chance.sample(old, len(old)), *young]
+    return [*chance.sample(old, len(old)), *chance.sample(young, len(young))]
 
 
 def averaged(answers: Iterable[Stat], asked: int, pods: int, name: str = "service-scraper") -> Stat:

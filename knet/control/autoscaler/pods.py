@@ -29,7 +29,9 @@ class Pod:
 
 @dataclass(slots=True)
 class Counts:
-    """How many pods of a revision are in which state. Pending ones and those that leave count as not ready too."""
+    """How many pods of a revision are in which state. Pending ones and those that leave count as not ready too; one that
+    leaves before it ran is pending.
+    """
 
     ready: int = 0
     not_ready: int = 0
@@ -37,17 +39,16 @@ class Counts:
     terminating: int = 0
 
     def add(self, pod: Pod, sign: int = 1) -> None:
-        """Counts a pod in, or out with sign -1. One that has ended counts nowhere."""
-        if pod.phase in ("Failed", "Succeeded"):
-            return
-        if pod.leaving:
-            self.terminating += sign
-        elif pod.phase == "Pending":
+        """Counts a pod in, or out with sign -1. One that has ended, or of which nobody knows, counts nowhere."""
+        if pod.phase == "Pending":
             self.pending += sign
-        if pod.ready and not pod.leaving:
-            self.ready += sign
-        else:
             self.not_ready += sign
+        elif pod.phase == "Running":
+            self.terminating += sign * pod.leaving
+            if pod.ready and not pod.leaving:
+                self.ready += sign
+            else:
+                self.not_ready += sign
 
 
 def read(item: dict[str, Any]) -> Pod:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from knet.control.autoscaler.buckets import Buckets, address, identity
 from knet.control.autoscaler.pods import Counts, Population, read
 
@@ -40,6 +42,26 @@ def test_states():
     assert population.counts(KEY) == Counts()
     assert told == [KEY] * 4
     assert not list(population.pods(KEY))
+
+
+@pytest.mark.parametrize(
+    ("phase", "ready", "leaving", "counts"),
+    [
+        ("Pending", False, True, Counts(0, 1, 1, 0)),
+        ("Running", False, False, Counts(0, 1, 0, 0)),
+        ("Running", True, True, Counts(0, 1, 0, 1)),
+        ("Running", False, True, Counts(0, 1, 0, 1)),
+        ("Unknown", True, False, Counts()),
+        ("Succeeded", False, True, Counts()),
+    ],
+)
+def test_each_state_counts_as_upstreams(phase, ready, leaving, counts):
+    population = Population()
+    one = pod(phase=phase, ready=ready, leaving=leaving)
+    population.change(KEY, None, one)
+    assert population.counts(KEY) == counts
+    population.change(KEY, one, pod())
+    assert population.counts(KEY) == Counts(1, 0, 0, 0)
 
 
 def test_failed_pods_count_nowhere_and_a_pod_may_change_its_revision():

@@ -18,11 +18,12 @@ def test_sizes(pods, asked):
 
 
 def test_young_pods_are_asked_last():
-    old, young = list(range(20)), [100, 101]
+    old, young = list(range(20)), list(range(100, 120))
     found = order(old, young, Random(1))
     assert sorted(found[:20]) == old
     assert found[:20] != old
-    assert found[20:] == young
+    assert sorted(found[20:]) == young
+    assert found[20:] != young, "where there are no others, not always the same are asked"
 
 
 def test_a_sample_stands_for_all():
