@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from knet.dataplane import queue_routes as routes
-from knet.dataplane import queue_tls
+from knet.dataplane import queue_tls, queue_traces
 from knet.dataplane.queue_routes import AGENT, HEADERS, HEADERS_KB, INNER, USER, two_steps
 from knet.dataplane.queue_settings import Settings
 from knet.dataplane.queue_stats import PREFIX
@@ -159,6 +159,10 @@ def clusters(wanted: Settings, directory: Path) -> list[dict[str, Any]]:
     made += [
         _cluster(routes.probe_cluster(p), _socket("127.0.0.1", p), http2=True) for p in _bridged_ports(wanted)
     ]
+    if wanted.traces is not None:
+        at = _socket(wanted.traces.host, wanted.traces.port)
+        collector = _cluster(queue_traces.CLUSTER, at, http2=not wanted.traces.url)
+        made.append({**collector, **queue_traces.cluster(wanted.traces)})
     # a spare Envoy hears of them while it serves: where a probe is answered, all that requests need is there
     return [*made, _cluster(AGENT, _pipe(directory / _AGENT))]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from knet.dataplane import queue_seen
+from knet.dataplane import queue_seen, queue_traces
 from knet.dataplane.queue_settings import Settings
 from knet.dataplane.unsent import UNSENT
 
@@ -80,12 +80,16 @@ def connection_manager(wanted: Settings, log: Path | None = None) -> dict[str, A
     host = {
         "name": "all",
         "domains": ["*"],
-        "routes": [*(_route(AGENT, match) for match in queue_seen.PROBES), *_to_user(wanted)],
+        "routes": [
+            *(_route(AGENT, match) | queue_traces.NONE for match in queue_seen.PROBES),
+            *_to_user(wanted),
+        ],
         "request_headers_to_remove": _PRUNED,
         "request_headers_to_add": [_CLIENT],
     }
     return {
         **_manager("main"),
+        **_spans(wanted),
         "access_log": queue_seen.logs(wanted, log),
         "access_log_options": {"flush_access_log_on_new_request": True},
         "early_header_mutation_extensions": [_early()],
@@ -93,6 +97,20 @@ def connection_manager(wanted: Settings, log: Path | None = None) -> dict[str, A
         "local_reply_config": {"mappers": _replies()},
         "route_config": _table([host]),
     }
+
+
+def _spans(wanted: Settings) -> dict[str, Any]:
+    if wanted.traces is None:
+        return {}
+    about = {
+        "k8s.namespace.name": wanted.namespace,
+        "k8s.pod.name": wanted.pod,
+        "kn.service.name": wanted.service,
+        "kn.configuration.name": wanted.configuration,
+        "kn.revision.name": wanted.revision,
+    }
+    name = wanted.service or wanted.configuration or wanted.revision
+    return queue_traces.manager(wanted.traces, name, about)
 
 
 def inner_manager() -> dict[str, Any]:

@@ -11,6 +11,7 @@ import orjson
 
 from knet import checks
 from knet.dataplane.queue_probe import BadProbe, Probe, decode
+from knet.dataplane.queue_traces import Traces, traces
 from knet.errors import Diagnostic, KnetError
 
 H2C_PORT = 8013
@@ -54,6 +55,7 @@ class Settings:
     pod_ip: str = ""
     request_log: str = ""
     log_probes: bool = False
+    traces: Traces | None = None
 
 
 def read(environment: Mapping[str, str], *, certificate: str = "") -> Settings:
@@ -73,6 +75,11 @@ def read(environment: Mapping[str, str], *, certificate: str = "") -> Settings:
         given.wrong("SERVING_READINESS_PROBE", str(error))
         probes = ()
     observed = given.data("OBSERVABILITY_CONFIG")
+    try:
+        spans = traces(observed.get("tracing"))
+    except ValueError as error:
+        given.wrong("OBSERVABILITY_CONFIG", str(error))
+        spans = None
     made = Settings(
         namespace=given.text("SERVING_NAMESPACE"),
         configuration=given.text("SERVING_CONFIGURATION"),
@@ -97,6 +104,7 @@ def read(environment: Mapping[str, str], *, certificate: str = "") -> Settings:
         pod_ip=environment.get("SERVING_POD_IP") or "",
         request_log=_request_log(observed),
         log_probes=observed.get("enableProbeRequestLog") is True,
+        traces=spans,
     )
     if given.found:
         raise KnetError(*given.found)

@@ -10,6 +10,7 @@ import pytest
 from apps import Runtime, serve
 from knet.dataplane.queue_http import Request
 from knet.dataplane.queue_spare import Spare
+from knet.dataplane.queue_traces import Traces
 from knet.envoy.process_find import find_envoy
 from queue_proxy import Proxy, get, session, settings
 
@@ -37,7 +38,7 @@ async def test_it_serves_what_it_is_given_and_asks_no_more(tmp_path):
         spare = Counting(find_envoy(os.environ), tmp_path)
         await spare.start()
         await spare.envoy.ready()
-        wanted = settings(runtime.port)
+        wanted = settings(runtime.port, traces=Traces("collector.invalid", 4317, 1.0))
         proxy = Proxy(wanted, find_envoy(os.environ), tmp_path, spare)
         proxy.settings = wanted
         running = asyncio.create_task(proxy.run())

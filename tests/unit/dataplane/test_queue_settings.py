@@ -8,6 +8,7 @@ import pytest
 
 from knet.dataplane.queue_probe import Probe
 from knet.dataplane.queue_settings import read
+from knet.dataplane.queue_traces import Traces
 from knet.errors import KnetError
 from knet.model.config_observability import REQUEST_LOG_TEMPLATE
 from unit.dataplane.environments import environment
@@ -43,6 +44,27 @@ def test_a_request_log_is_one_that_is_switched_on():
     assert told(enableRequestLog=True) == (REQUEST_LOG_TEMPLATE, False)
 
 
+@pytest.mark.parametrize(
+    ("tracing", "wanted"),
+    [
+        ({}, None),
+        ({"protocol": "none"}, None),
+        ({"protocol": "stdout", "samplingRate": 1}, None),
+        (
+            {"protocol": "grpc", "endpoint": "http://otel.tools:4317", "samplingRate": 0.1},
+            Traces("otel.tools", 4317, 0.1),
+        ),
+        ({"protocol": "grpc", "endpoint": "otel.tools:7"}, Traces("otel.tools", 7, 0.0)),
+        (
+            {"protocol": "http/protobuf", "endpoint": "https://otel.tools/v1/traces", "samplingRate": 1},
+            Traces("otel.tools", 443, 1.0, "https://otel.tools/v1/traces", tls=True),
+        ),
+    ],
+)
+def test_where_traces_go(tracing, wanted):
+    assert read(environment(OBSERVABILITY_CONFIG=json.dumps({"tracing": tracing}))).traces == wanted
+
+
 def test_a_pod_of_the_other_address_family():
     assert read(environment(SERVING_POD_IP="fd00::7")).address == "::"
 
@@ -56,6 +78,8 @@ def test_timeouts_that_are_not_said_are_none():
     ("name", "value"),
     [
         ("OBSERVABILITY_CONFIG", "[]"),
+        ("OBSERVABILITY_CONFIG", '{"tracing": {"protocol": "grpc"}}'),
+        ("OBSERVABILITY_CONFIG", '{"tracing": {"protocol": "grpc", "endpoint": "http://x:70000"}}'),
         ("CONTAINER_CONCURRENCY", "ten"),
         ("CONTAINER_CONCURRENCY", "-1"),
         ("CONTAINER_CONCURRENCY", "²"),
