@@ -355,7 +355,14 @@ class Activator:
 
     async def _answer(self, request: Request) -> Answer:
         if request.path == "/metrics":
-            said = text(self.gates.values(), self.counts, self.cold, connected=self.reports.connected)
+            told = self.reports
+            said = text(
+                self.gates.values(),
+                self.counts,
+                self.cold,
+                connected=told.connected,
+                failures=told.failures,
+            )
             return Answer(200, said.encode(), "text/plain; version=0.0.4")
         if request.path in ("/", "/healthz", "/health", "/readiness"):
             return Answer(200 if self._state == "ok" else 503, f"{self._state}\n".encode())

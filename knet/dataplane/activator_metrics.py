@@ -18,6 +18,13 @@ _HELP = {
 }
 
 
+_GAUGES = {
+    "kn_revision_request_concurrency": "Requests inside: those that wait and those at pods.",
+    "kn_revision_request_queued": "Requests that wait.",
+    "kn_revision_request_active": "Requests at pods.",
+}
+
+
 @dataclass(slots=True)
 class Counts:
     """Counters of a process."""
@@ -30,8 +37,12 @@ class Counts:
     taken_up: int = 0
 
 
-def text(gates: Iterable[Gate], counts: Counts, cold: ColdStarts, *, connected: bool) -> str:
-    """Everything, for one scrape. Revisions that had no request are left out."""
+def text(
+    gates: Iterable[Gate], counts: Counts, cold: ColdStarts, *, connected: bool, failures: int = 0
+) -> str:
+    """Everything, for one scrape. Revisions that had no request are left out; `failures`: of connections to the
+    autoscaler.
+    """
     lines = []
     for one in fields(counts):
         name = f"knet_activator_{one.name}_total"
@@ -52,4 +63,22 @@ def text(gates: Iterable[Gate], counts: Counts, cold: ColdStarts, *, connected: 
             }[name]
             labels = f'namespace="{gate.key[0]}",revision="{gate.key[1]}"'
             lines.append(f"knet_activator_{name}{{{labels}}} {value}")
-    return "\n".join((*lines, *cold.text(), ""))
+    return "\n".join((*lines, *_as_knative(seen, failures, connected=connected), *cold.text(), ""))
+
+
+def _as_knative(gates: Iterable[Gate], failures: int, *, connected: bool) -> Iterable[str]:
+    """The same under the names that Knative's activator has."""
+    for name, what in _GAUGES.items():
+        yield f"# HELP {name} {what}"
+        yield f"# TYPE {name} gauge"
+        for gate in gates:
+            value = {"queued": len(gate.waiting), "active": gate.running}.get(
+                name.rpartition("_")[2], gate.concurrency
+            )
+            namespace, revision = gate.key
+            yield f'{name}{{k8s_namespace_name="{namespace}",kn_revision_name="{revision}"}} {value}'
+    peer = '{peer="autoscaler"}'
+    yield "# TYPE kn_activator_stats_conn_reachable gauge"
+    yield f"kn_activator_stats_conn_reachable{peer} {int(connected)}"
+    yield "# TYPE kn_activator_stats_conn_errors_total counter"
+    yield f"kn_activator_stats_conn_errors_total{peer} {failures}"

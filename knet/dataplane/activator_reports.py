@@ -27,6 +27,7 @@ class Reports:
         self._out: asyncio.Queue[bytes] = asyncio.Queue(maxsize=1000)
         self.connected = False
         self.connections = 0
+        self.failures = 0
 
     def send(self, reports: Sequence[Report]) -> None:
         if self.connected and reports and not self._out.full():
@@ -49,6 +50,7 @@ class Reports:
                         pause = _FIRST_PAUSE
                         await self._talk(socket)
                 except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                    self.failures += 1
                     _log.info("%s: %s; trying again in %.2f s", self._url, error, pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 1.5, _LONGEST_PAUSE)

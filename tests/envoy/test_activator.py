@@ -345,6 +345,7 @@ async def test_demand_survives_a_restart_of_the_autoscaler(live):
     await live.told.until(lambda r: r.stat.concurrency == 1)
     await live.told.stop()
     await eventually(lambda: not live.activator.reports.connected)
+    await eventually(lambda: live.activator.reports.failures)
     live.told.reports.clear()
     await live.told.start(int(live.settings.autoscaler.rpartition(":")[2]))
     again = await live.told.until(lambda r: r.revision == HELLO)

@@ -231,8 +231,15 @@ def test_one_report_is_due_in_each_second(last, now, due):
 def test_metrics_leave_out_revisions_without_requests():
     g, idle = gate(), Gate(("n", "idle"), Rules(), 0.0, lambda: 1, Room())
     g.arrive(lambda _: None, 0.0)
-    said = text([g, idle], Counts(held=3), ColdStarts(), connected=True)
+    said = text([g, idle], Counts(held=3), ColdStarts(), connected=True, failures=2)
     assert "knet_activator_held_total 3\n" in said
     assert 'knet_activator_waiting{namespace="default",revision="hello-00001"} 1\n' in said
+    assert (
+        'kn_revision_request_queued{k8s_namespace_name="default",kn_revision_name="hello-00001"} 1\n' in said
+    )
+    assert (
+        'kn_revision_request_active{k8s_namespace_name="default",kn_revision_name="hello-00001"} 0\n' in said
+    )
+    assert 'kn_activator_stats_conn_errors_total{peer="autoscaler"} 2\n' in said
     assert "idle" not in said
     assert said.endswith("\n")
