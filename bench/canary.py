@@ -93,7 +93,9 @@ class Sequential:
         rising = self.recent.cumsum(axis=1)
         at = (rising >= q * np.maximum(known, 1)[:, None]).argmax(axis=1)  # x is the upper bound of this bin
         x = EDGES[np.minimum(at, len(EDGES) - 1)]
-        further = np.searchsorted(EDGES, x * CRITERIA.latency * (1 - 1e-12))  # the bound at or above it
+        further = np.searchsorted(
+            EDGES, np.ceil(x) * CRITERIA.latency * (1 - 1e-12)
+        )  # the bound at or above it
         rows = np.arange(len(at))
         base = (known - rising[rows, at] + 0.5) / (known + 1)
         above_stable = w["ns"] - w["hs"].cumsum(axis=1)[rows, at]

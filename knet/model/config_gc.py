@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from knet.model.config_reading import Key, integer, values
+from knet.model.digits import whole
 from knet.text import go
 from knet.text.duration import SECOND
 
 NAME = "config-gc"
 _HOUR = 3600 * SECOND
 _MAX_INT64 = 2**63 - 1
+_MAX_UINT64 = (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ def _duration(text: str) -> int:
 def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit():
         raise ValueError(f"strconv.ParseUint: parsing {go.quote(text)}: invalid syntax")
-    if int(text) > _MAX_INT64:
+    if whole(text, _MAX_UINT64) is None:
+        raise ValueError(f"strconv.ParseUint: parsing {go.quote(text)}: value out of range")
+    if (number := whole(text)) is None:
         raise ValueError(f"value should be lower than {_MAX_INT64}")
-    return int(text)
+    return number

@@ -2,8 +2,9 @@
 
 Failures: the share of requests with 5xx. Latency: for each percentile a bound x is taken from what the stable
 revision did *before* the window; if the canary is at most `latency` times as slow, then at most as many of its
-requests are above `latency`·x as of the stable revision's above x. Both are tests of two rates (`evidence`),
-whose error is shared out over all of them; the percentiles' bets are mixed.
+requests are above `latency`·x as of the stable revision's above x. Gateways count whole milliseconds, so x is the
+next whole one. Both are tests of two rates (`evidence`), whose error is shared out over all of them; the
+percentiles' bets are mixed.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def _latency(made: Analysis, window: Window, criteria: Criteria, q: float) -> Ar
     canary, stable = window.canary.latency, window.stable.latency
     base = (made.recent.maybe_above(x) + 0.5) / (known + 1)
     pc, ps = by_odds(base)
-    above = canary.surely_above(x * criteria.latency)
+    above = canary.surely_above(max(1.0, math.ceil(x)) * criteria.latency)
     return log_factor((canary.total, above), (stable.total, stable.maybe_above(x)), pc, ps, Line())
 
 

@@ -21,7 +21,7 @@ class Histogram:
         return sum(n for _, _, n in self.bins)
 
     def surely_above(self, x: float) -> float:
-        """How many were above `x`, at the least."""
+        """How many were at `x` or above it, at the least."""
         return sum(n for low, _, n in self.bins if low >= x)
 
     def maybe_above(self, x: float) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from knet.model.digits import whole
 from knet.rollout import traffic
 from knet.serving.ingress import TAG_HEADERS
 from knet.serving.shares import Target
@@ -102,7 +103,7 @@ class Seen:
             or notes.get("autoscaling.knative.dev/maxScale")
             or ""
         )
-        return int(text) if text.isdigit() and int(text) else 1_000_000
+        return whole(text) or 1_000_000
 
 
 def owner(service: Object) -> str:

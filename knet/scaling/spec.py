@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from knet.model.digits import whole
 from knet.scaling.config import TARGET_MIN, Config
 from knet.text import go
 from knet.text.duration import SECOND
@@ -184,7 +185,7 @@ def bounds(pa: PodAutoscaler, config: Config) -> tuple[int, int]:
     """
     least = _or(_read(pa, "min-scale", go.integer), config.min_scale) if pa.reachable else 0
     held = pa.annotations.get(CANARY_MIN_SCALE, "") if pa.reachable else ""
-    least = max(least, int(held)) if held.isascii() and held.isdigit() else least
+    least = max(least, whole(held) or 0)
     return least, _or(_read(pa, "max-scale", go.integer), config.max_scale)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from knet.model.digits import whole
 from knet.model.serving import Configuration, Revision
 from knet.serving.conditions import HAPPY
 from knet.serving.configuration import (
@@ -160,5 +161,4 @@ class _Reconcile:
 
 
 def _generation(revision: Revision) -> int:
-    text = revision.metadata.labels.get(GENERATION_LABEL, "")
-    return int(text) if text.isascii() and text.isdigit() else 0
+    return whole(revision.metadata.labels.get(GENERATION_LABEL, "")) or 0

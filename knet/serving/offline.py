@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from knet.model.digits import whole
 from knet.model.names import child_name
 from knet.model.serving import Configuration, KService, Revision, RevisionTemplate, Route
 from knet.serving.traffic import ConfigurationState, Known, RevisionState, revision_state
@@ -122,8 +123,7 @@ def _mentioned(items: Iterable[KService | Route]) -> dict[Key, int]:
 
 
 def _age(revision: Revision) -> tuple[int, str, str]:
-    text = revision.metadata.labels.get(_GENERATION, "")
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0
+    number = whole(revision.metadata.labels.get(_GENERATION, "")) or 0
     return number, revision.metadata.creation_timestamp, revision.metadata.name
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from knet.model.digits import whole
 from knet.model.serving_shape import PROBE_NUMBERS
 from knet.text import json
 
@@ -59,7 +60,7 @@ def _probe(probe: Mapping[str, Any], user_port: int) -> Object:
 def _port(handler: Mapping[str, Any], user_port: int) -> int:
     """A port by number; a name is the one that the container has."""
     port = handler.get("port", 0)
-    number = int(port) if isinstance(port, int) or str(port).isdigit() else 0
+    number = port if isinstance(port, int) else whole(str(port))
     return number or user_port
 
 

@@ -162,6 +162,9 @@ class Stream(RuleBasedStateMachine):
         """What is refused stands in nobody else's way."""
         held = self.client.bodies()
         cold = {r for r in REVISIONS if r not in held[CLUSTER] or r not in held[ENDPOINT]}
+        # what was good of a response that was refused is there, but nobody can know when it turns bad meanwhile
+        known = self.session.acked.get(ENDPOINT, {})
+        cold |= {r for r, mark in self.endpoints.items() if mark == model.BAD and r not in known}
         for name, (targets, mark) in self.ingresses.items():
             named = name in self.hosts.values()
             if named and mark != model.BAD and not targets & cold:

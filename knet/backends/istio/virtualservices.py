@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from knet.model.digits import whole
 from knet.model.kingress import API_VERSION, KIND
 from knet.model.meta import controlled_by
 from knet.model.names import child_name
@@ -200,4 +201,4 @@ def port_number(port: int | str) -> int:
     """A Service port's number; names give 0, as upstream never looks them up (Common 2nd reading, 7)."""
     if isinstance(port, int):
         return port
-    return int(port) if port.isascii() and port.isdigit() else 0
+    return whole(port) or 0

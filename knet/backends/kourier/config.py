@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from knet import checks
 from knet.envoy.build.options import HostPort
 from knet.errors import Diagnostic, ObjectRef
+from knet.model.digits import whole
 
 _TRUE = frozenset(("1", "t", "T", "true", "TRUE", "True"))
 _FALSE = frozenset(("0", "f", "F", "false", "FALSE", "False"))
@@ -64,8 +65,8 @@ class Reader:
         found = self.text(key).strip()
         if not found:
             return default
-        if found.isascii() and found.isdigit() and int(found) <= most:
-            return int(found)
+        if (number := whole(found, most)) is not None:
+            return number
         self.bad(key, f'"{found}" is not a whole number from 0 to {most}')
         return default
 

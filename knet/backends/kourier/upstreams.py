@@ -11,6 +11,7 @@ from knet.envoy.build.clusters import UpstreamTls, dns_cluster, eds_cluster
 from knet.envoy.build.endpoints import load_assignment
 from knet.envoy.build.options import HostPort
 from knet.errors import Check
+from knet.model.digits import whole
 from knet.routing.table import Destination, EndpointGroup, Key, RoutingTable, Upstream, UpstreamPort
 
 DISABLE_HTTP2 = "kourier.knative.dev/disable-http2"
@@ -107,8 +108,8 @@ def find_port(upstream: Upstream, wanted: int | str) -> UpstreamPort | None:
 
     An unnamed port takes any number, as in net-kourier (facts/translation.md, kourier 6).
     """
-    if isinstance(wanted, str) and wanted.isascii() and wanted.isdigit():
-        wanted = int(wanted)
+    if isinstance(wanted, str) and (number := whole(wanted)) is not None:
+        wanted = number
     found = upstream.port(wanted)
     if found is None and isinstance(wanted, int):
         found = next((p for p in upstream.ports if not p.name), None)

@@ -16,6 +16,7 @@ from knet.local.api.paths import Target
 from knet.local.api.resources import Resources
 from knet.local.api.tables import accepts, partial
 from knet.local.api.watches import Asked, Shape, Watches
+from knet.model.digits import whole
 from knet.text import json
 
 SCALE = Kind("autoscaling", "v1", "scales", "Scale")
@@ -142,7 +143,7 @@ class Handler:
         query = request.query_params
         test, selects = asked.selected(target.kind, query, only)
         version = query.get("resourceVersion") or ""
-        if version and not version.isdigit():
+        if version and whole(version) is None:
             raise bad_request(f'invalid resource version "{version}"')
         initial = asked.is_true(query.get("sendInitialEvents"))
         since = None if version in ("", "0") or initial else int(version)

@@ -11,6 +11,7 @@ from typing import Any
 from knet.kube.objects import owner_reference
 from knet.local.controllers.deployment_status import Facts, status_of
 from knet.local.controllers.objects import Object, labels, name, spec, status
+from knet.model.digits import whole
 from knet.text import json
 
 HASH = "pod-template-hash"
@@ -182,8 +183,7 @@ def _new_set(deployment: Object, revision: str, replicas: int) -> Object:
 
 
 def _revision(item: Object) -> int:
-    text = (item["metadata"].get("annotations") or {}).get(REVISION, "0")
-    return int(text) if str(text).isdigit() else 0
+    return whole(str((item["metadata"].get("annotations") or {}).get(REVISION, "0"))) or 0
 
 
 def _history(deployment: Object, old: Sequence[Object]) -> tuple[str, ...]:

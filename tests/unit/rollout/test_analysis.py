@@ -74,6 +74,34 @@ def test_a_slow_one_is_called_slow_with_its_percentile():
     assert "ms, the stable revision's" in found.message
 
 
+def milliseconds(count: int, mean: float) -> Histogram:
+    """Latencies that fall off from nothing, in whole milliseconds as Envoy counts them: no bound below 1.0 but 0."""
+    lows, counts = np.unique(np.floor(RNG.exponential(mean, count)), return_counts=True)
+    return histogram(
+        (low, low if low == 0 else low + 10 ** (math.floor(math.log10(low)) - 1), float(n))
+        for low, n in zip(lows.tolist(), counts.tolist(), strict=True)
+    )
+
+
+@pytest.mark.parametrize("mean", [0.05, 0.3, 0.9, 1.5, 4.0, 12.0])
+@pytest.mark.parametrize("slow", [1.0, 1.1])
+def test_a_fast_canary_is_not_slow_because_milliseconds_are_whole(mean, slow):
+    for _ in range(5):
+        made = Analysis()
+        for _ in range(40):
+            stable, canary = milliseconds(900, mean), milliseconds(100, mean * slow)
+            made = observe(made, Window(Counts(900, 0, stable), Counts(100, 0, canary)), CRITERIA)
+        assert judge(made, CRITERIA).outcome is Outcome.PASS, analysis.evidence(made)
+
+
+def test_a_slow_one_is_found_where_the_stable_one_takes_no_millisecond():
+    made = Analysis()
+    for _ in range(10):
+        stable, canary = milliseconds(900, 0.3), milliseconds(100, 5)
+        made = observe(made, Window(Counts(900, 0, stable), Counts(100, 0, canary)), CRITERIA)
+    assert judge(made, CRITERIA).reason == "Latency"
+
+
 def test_both_bad_alike_is_no_fault_of_the_canary():
     made = Analysis()
     for rate in (0.001, 0.3, 0.6, 0.05):  # an outage of what both depend on
