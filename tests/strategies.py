@@ -5,6 +5,7 @@ Names come from small pools, so that hosts collide, paths nest and headers overl
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -36,15 +37,28 @@ HEADER_NAMES = ("Knative-Serving-Tag", "X-Canary", "x-user")
 HEADER_VALUES = ("canary", "yes", "1")
 SECRETS = ("app-cert", "shop-cert")
 
+# Hypothesis takes a while to make a strategy: made once, they are asked for at each draw
+one_of = cache(st.sampled_from)
+up_to = cache(st.integers)
+either = st.booleans()
+some_services = st.lists(one_of(SERVICES), min_size=1, max_size=3, unique=True)
 
+
+@cache
+def some_hosts(pool: tuple[str, ...]) -> st.SearchStrategy[list[str]]:
+    return st.lists(one_of(pool), min_size=1, max_size=3, unique=True)
+
+
+@cache
 def headers(values: tuple[str, ...] = HEADER_VALUES, most: int = 2) -> st.SearchStrategy[dict[str, str]]:
-    return st.dictionaries(st.sampled_from(HEADER_NAMES), st.sampled_from(values), max_size=most)
+    return st.dictionaries(one_of(HEADER_NAMES), one_of(values), max_size=most)
 
 
+@cache
 @st.composite
 def splits(draw: st.DrawFn, namespace: str) -> list[dict[str, Any]]:
-    services = draw(st.lists(st.sampled_from(SERVICES), min_size=1, max_size=3, unique=True))
-    first = draw(st.integers(0, 100))
+    services = draw(some_services)
+    first = draw(up_to(0, 100))
     weights = {
         1: [100],
         2: [first, 100 - first],
@@ -53,42 +67,54 @@ def splits(draw: st.DrawFn, namespace: str) -> list[dict[str, Any]]:
     made = []
     for service, percent in zip(services, weights[len(services)], strict=True):
         split: dict[str, Any] = {"serviceNamespace": namespace, "serviceName": service, "servicePort": 80}
-        if percent and not (len(services) == 1 and draw(st.booleans())):
+        if percent and not (len(services) == 1 and draw(either)):
             split["percent"] = percent
-        if draw(st.booleans()):
+        if draw(either):
             split["appendHeaders"] = {"Knative-Serving-Revision": service}
         made.append(split)
     return made
 
 
+@cache
 @st.composite
 def paths(draw: st.DrawFn, namespace: str) -> dict[str, Any]:
     made: dict[str, Any] = {"splits": draw(splits(namespace))}
-    if path := draw(st.sampled_from(PATHS)):
+    if path := draw(one_of(PATHS)):
         made["path"] = path
-    if draw(st.integers(0, 2)) == 0:
-        values = (*HEADER_VALUES, "") if draw(st.integers(0, 5)) == 0 else HEADER_VALUES
+    if draw(up_to(0, 2)) == 0:
+        values = (*HEADER_VALUES, "") if draw(up_to(0, 5)) == 0 else HEADER_VALUES
         made["headers"] = {n: {"exact": v} for n, v in draw(headers(values)).items()}
-    if draw(st.integers(0, 3)) == 0:
-        made["appendHeaders"] = {"X-Path": draw(st.sampled_from(HEADER_VALUES))}
-    if draw(st.integers(0, 9)) == 0:
+    if draw(up_to(0, 3)) == 0:
+        made["appendHeaders"] = {"X-Path": draw(one_of(HEADER_VALUES))}
+    if draw(up_to(0, 9)) == 0:
         made["rewriteHost"] = "app.default.svc.cluster.local"
     return made
 
 
+@cache
+def some_paths(namespace: str) -> st.SearchStrategy[list[dict[str, Any]]]:
+    return st.lists(paths(namespace), min_size=1, max_size=3)
+
+
+@cache
 @st.composite
 def rules(draw: st.DrawFn, namespace: str) -> dict[str, Any]:
-    local = draw(st.booleans())
+    local = draw(either)
     pool = LOCAL_HOSTS if local else EXTERNAL_HOSTS
     made: dict[str, Any] = {
-        "hosts": draw(st.lists(st.sampled_from(pool), min_size=1, max_size=3, unique=True)),
-        "http": {"paths": draw(st.lists(paths(namespace), min_size=1, max_size=3))},
+        "hosts": draw(some_hosts(pool)),
+        "http": {"paths": draw(some_paths(namespace))},
     }
     if local:
         made["visibility"] = "ClusterLocal"
-    elif draw(st.integers(0, 9)):
+    elif draw(up_to(0, 9)):
         made["visibility"] = "ExternalIP"
     return made
+
+
+@cache
+def some_rules(namespace: str) -> st.SearchStrategy[list[dict[str, Any]]]:
+    return st.lists(rules(namespace), min_size=1, max_size=4)
 
 
 @st.composite
@@ -96,21 +122,21 @@ def kingresses(
     draw: st.DrawFn, gateway: str = "kourier", names: tuple[str, ...] = NAMES
 ) -> kingress.KIngress:
     """A valid KIngress of the gateway's class, with one to four rules."""
-    namespace = draw(st.sampled_from(NAMESPACES))
-    spec: dict[str, Any] = {"rules": draw(st.lists(rules(namespace), min_size=1, max_size=4))}
-    if option := draw(st.sampled_from(("Enabled", "Enabled", "Enabled", "Redirected", ""))):
+    namespace = draw(one_of(NAMESPACES))
+    spec: dict[str, Any] = {"rules": draw(some_rules(namespace))}
+    if option := draw(one_of(("Enabled", "Enabled", "Enabled", "Redirected", ""))):
         spec["httpOption"] = option
     outer = [r["hosts"] for r in spec["rules"] if r.get("visibility") != "ClusterLocal"]
-    if outer and draw(st.integers(0, 2)) == 0:
+    if outer and draw(up_to(0, 2)) == 0:
         hosts = sorted(set(draw(st.sampled_from(outer))))
-        secret = draw(st.sampled_from(SECRETS))
+        secret = draw(one_of(SECRETS))
         spec["tls"] = [{"hosts": hosts, "secretName": secret, "secretNamespace": namespace}]
     metadata = {
-        "name": draw(st.sampled_from(names)),
+        "name": draw(one_of(names)),
         "namespace": namespace,
         "uid": "00000000-0000-4000-8000-000000000000",
-        "generation": draw(st.integers(1, 3)),
-        "creationTimestamp": f"2026-01-0{draw(st.integers(1, 3))}T00:00:00Z",
+        "generation": draw(up_to(1, 3)),
+        "creationTimestamp": f"2026-01-0{draw(up_to(1, 3))}T00:00:00Z",
         "annotations": {kingress.LEGACY_CLASS_ANNOTATION: CLASSES[gateway]},
         "labels": {"serving.knative.dev/route": "app"},
     }
@@ -121,6 +147,12 @@ def kingresses(
 
 def make_world(*made: kingress.KIngress) -> World:
     """A World in which every Service of `SERVICES` exists with two ready addresses, and every Secret."""
+    services, slices, secrets = _beside()
+    return World({k.key: k for k in made}, dict(services), dict(slices), dict(secrets))
+
+
+@cache
+def _beside() -> tuple[dict[Any, Any], dict[Any, Any], dict[Any, Any]]:
     services, slices, secrets = {}, {}, {}
     for namespace in NAMESPACES:
         for i, name in enumerate(SERVICES):
@@ -129,7 +161,7 @@ def make_world(*made: kingress.KIngress) -> World:
             slices[key] = (core.parse(_slice(namespace, name, i)),)
         for name in SECRETS:
             secrets[namespace, name] = core.parse(_secret(namespace, name))
-    return World({k.key: k for k in made}, services, slices, secrets)
+    return services, slices, secrets
 
 
 def worlds(
@@ -148,20 +180,20 @@ def requests(draw: st.DrawFn, world: World) -> Request:
     rows = [r for k in world.ingresses.values() for r in k.spec.rules if r.hosts]
     row = draw(st.sampled_from(rows))
     local = row.visibility == kingress.CLUSTER_LOCAL
-    if draw(st.integers(0, 7)) == 0:
+    if draw(up_to(0, 7)) == 0:
         local = not local
-    host = draw(st.sampled_from(row.hosts)) if draw(st.integers(0, 15)) else "nobody.example.org"
+    host = draw(st.sampled_from(row.hosts)) if draw(up_to(0, 15)) else "nobody.example.org"
     host = draw(st.sampled_from((host, host, host, host + ":8080", host.upper())))
-    path = draw(st.sampled_from([*(p for p in PATHS if p), "/other", "/api/v1/deep?x=/b"]))
+    path = draw(one_of((*(p for p in PATHS if p), "/other", "/api/v1/deep?x=/b")))
     sent = draw(headers((*HEADER_VALUES, "other"), most=3))
-    if draw(st.integers(0, 4)) == 0:
+    if draw(up_to(0, 4)) == 0:
         sent["K-Network-Hash"] = "override"
-    name_case = draw(st.sampled_from((str, str.lower)))
+    name_case = draw(one_of((str, str.lower)))
     return Request(
         host,
         path,
         tuple((name_case(n), v) for n, v in sorted(sent.items())),
-        draw(st.sampled_from(("http", "http", "http", "https"))),
+        draw(one_of(("http", "http", "http", "https"))),
         Visibility.INTERNAL if local else Visibility.EXTERNAL,
     )
 

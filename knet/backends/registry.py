@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from knet import checks
@@ -11,14 +12,20 @@ from knet.errors import Diagnostic, KnetError
 GROUP = "knet.backends"
 
 
+@cache
+def _points() -> tuple[EntryPoint, ...]:
+    """Of what is installed, looked up once: it takes every distribution's files."""
+    return tuple(entry_points(group=GROUP))
+
+
 def names() -> tuple[str, ...]:
     """The names of all installed backends, sorted; none is imported."""
-    return tuple(sorted({point.name for point in entry_points(group=GROUP)}))
+    return tuple(sorted({point.name for point in _points()}))
 
 
 def load(name: str) -> Backend:
     """One backend. Raises KnetError if there is none of that name or it cannot be imported."""
-    for point in entry_points(group=GROUP):
+    for point in _points():
         if point.name == name:
             return _import(point)
     known = ", ".join(names())

@@ -25,10 +25,11 @@ def as_verdict(found: Decided) -> Verdict:
 def test_decides_as_the_evaluator(data: st.DataObject) -> None:
     world = data.draw(worlds("contour"))
     rendered = backend.render(build(world, backend.ingress_class), SETTINGS)
+    documents = backend.documents(rendered)
     for _ in range(4):
         request = data.draw(requests(world))
         found = backend.decide(rendered, SETTINGS, request)
-        wanted = contour.evaluate(backend.documents(rendered), request)
+        wanted = contour.evaluate(documents, request)
         assert sorted(as_verdict(found).sent, key=str) == sorted(wanted.sent, key=str)
         assert found.outcome.value == wanted.outcome
         assert found.by
