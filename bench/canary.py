@@ -26,8 +26,8 @@ from knet.rollout.evidence import Line, by_difference, by_odds, grown, log_e, lo
 WINDOW_S, WINDOWS, SHARE = 10, 360, 0.1
 RATES = (10, 100, 1000)
 MEDIAN_MS, SIGMA = 20.0, 0.5
-EDGES = 3.0 * 1.02 ** np.arange(0, 230)
-"""Bounds of bins; Envoy's are between 1 and 10 % apart."""
+EDGES = np.concatenate([np.arange(1.0, 100), np.arange(100.0, 1000, 10), np.arange(1000.0, 10001, 100)])
+"""Bounds of bins, as Envoy's: two digits of whole milliseconds."""
 CRITERIA = Criteria(alpha=0.05)
 P99 = MEDIAN_MS * np.exp(SIGMA * 2.3263)
 
