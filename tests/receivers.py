@@ -55,16 +55,22 @@ class Receiver:
 
 
 @asynccontextmanager
+async def served(app: web.Application) -> AsyncIterator[int]:
+    """The port of loopback where an application answers."""
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
 async def receiver(*answers: int, text: str = "") -> AsyncIterator[Receiver]:
     """One on a port of its own."""
     made = Receiver(answers or (200,), text)
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", made.handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    made.port = runner.addresses[0][1]
-    try:
+    async with served(app) as made.port:
         yield made
-    finally:
-        await runner.cleanup()

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from activator_live import HELLO, Command, Pod, activator_live, eventually
-from apps import GRPC_METHOD, answering_with, grpc_echo, serve, websocket_echo
+from apps import GRPC_METHOD, grpc_echo, serve, websocket_echo
 
 pytestmark = [pytest.mark.envoy, pytest.mark.usefixtures("envoy")]
 
@@ -133,33 +133,6 @@ async def test_a_revision_that_is_unknown_or_unnamed_is_not_there(live):
         assert answer.status == 404
 
 
-@pytest.mark.parametrize(
-    ("host", "status"),
-    [
-        ("hello-00001.default.svc.cluster.local", 200),
-        ("hello-00001.default.svc.cluster.local:80", 200),
-        ("hello-00001.default.svc", 404),
-        ("hello-00001.default.svc.example.com", 404),
-        ("hello-00001.other.svc.cluster.local", 404),
-    ],
-)
-async def test_who_comes_by_the_name_of_a_revisions_service_is_held_and_served(live, host, status):
-    await live.revision()
-    pod = Pod("pod")
-    async with serve(pod), asyncio.TaskGroup() as tasks:
-
-        async def ask():
-            async with live.session.get(live.url, headers={"Host": host}) as answer:
-                return answer.status
-
-        asking = tasks.create_task(ask())
-        if status == 200:
-            await live.held(1)
-            await live.pods(ready=[pod.port])
-        assert await asking == status
-    assert [seen.host for seen in pod.seen] == ([host] if status == 200 else [])
-
-
 async def test_who_gives_up_leaves_the_queue_and_its_place(live):
     pod = Pod("a")
     async with serve(pod):
@@ -216,21 +189,6 @@ async def test_no_header_chooses_where_a_request_goes(live, name):
         # nor for a revision that has nobody, or that is not there
         assert (await live.get(name="nobody", x_knet_to="h1", x_knet_pod=target))[0] == 404
         assert other.seen == []
-
-
-async def test_probes_are_answered_at_once_as_knative_does(live):
-    await live.revision()
-    assert await live.get(K_Network_Probe="activator") == (200, "activator")
-    assert (await live.get(K_Network_Probe="other"))[0] == 400
-    async with live.session.get(
-        live.url, headers={"K-Network-Probe": "probe", "K-Network-Hash": "abc"}
-    ) as answer:
-        assert (answer.status, answer.headers["K-Network-Hash"]) == (200, "abc")
-    async with live.session.get(live.url, headers={"User-Agent": "kube-probe/1.31"}) as answer:
-        assert answer.status == 200
-    status, text = await live.get(K_Network_Probe="probe")
-    assert (status, text) == (400, 'a probe request must contain a non-empty "K-Network-Hash" header\n')
-    assert live.gate().requests == 0
 
 
 async def test_a_pod_that_takes_no_connection_is_left_out_until_it_answers(live):
@@ -329,14 +287,6 @@ async def test_large_and_streamed_bodies_pass_held(live):
 
 
 BIG = b"y" * 10_000_000
-
-
-async def test_answers_with_headers_as_large_as_a_queue_proxy_passes_on(live):
-    await live.revision()
-    async with answering_with(110, 1000) as port:
-        await live.pods(ready=[port])
-        async with live.session.get(live.url, headers=live.headers()) as answer:
-            assert (answer.status, len([n for n in answer.headers if n.startswith("x-many")])) == (200, 110)
 
 
 async def test_demand_survives_a_restart_of_the_autoscaler(live):

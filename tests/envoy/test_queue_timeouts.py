@@ -12,6 +12,7 @@ from aiohttp import web
 
 from apps import Runtime, serve, websocket_echo
 from queue_proxy import Holding, get, queue_proxy, session
+from receivers import served
 
 pytestmark = pytest.mark.envoy
 
@@ -37,12 +38,8 @@ async def dripping():
 
     app = web.Application()
     app.router.add_get("/", drip)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    yield site._server.sockets[0].getsockname()[1]
-    await runner.cleanup()
+    async with served(app) as port:
+        yield port
 
 
 async def timed(asking):

@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from apps import Runtime, serve
 from knet.dataplane.queue_traces import Traces
 from queue_proxy import get, queue_proxy, session
+from receivers import served
 
 pytestmark = pytest.mark.envoy
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -72,15 +73,8 @@ async def by_http(collector: Collector, rate: float) -> AsyncIterator[Traces]:
 
     app = web.Application()
     app.router.add_post("/v1/traces", export)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = site._server.sockets[0].getsockname()[1]
-    try:
+    async with served(app) as port:
         yield Traces("127.0.0.1", port, rate, f"http://127.0.0.1:{port}/v1/traces")
-    finally:
-        await runner.cleanup()
 
 
 def parent(*, sampled: bool) -> dict[str, str]:

@@ -18,6 +18,7 @@ from knet.control.serving.registry import logins
 from knet.kube import resources
 from knet.model import images
 from knet.serving.settings import Settings
+from receivers import served
 from serving_live import Live, condition, service
 from unit.serving.revisions import revision
 
@@ -57,16 +58,12 @@ async def registry():
     app = web.Application()
     app.router.add_get("/v2/{name:.+}/manifests/{tag}", fake.manifest)
     app.router.add_get("/token", fake.token)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    fake.name = f"127.0.0.1:{runner.addresses[0][1]}"
-    try:
-        yield fake
-    finally:
-        fake.hang.set()
-        await runner.cleanup()
+    async with served(app) as port:
+        fake.name = f"127.0.0.1:{port}"
+        try:
+            yield fake
+        finally:
+            fake.hang.set()
 
 
 @pytest.fixture

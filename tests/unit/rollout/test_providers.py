@@ -18,6 +18,7 @@ from knet.model import canary
 from knet.rollout.counts import Counts
 from knet.rollout.histogram import histogram
 from knet.rollout.plan import Hook
+from receivers import served
 
 ANSWER = {
     "stats": [
@@ -64,15 +65,8 @@ def test_bins_of_prometheus_are_differences_in_milliseconds():
 async def serving(handler):
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", handler)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = runner.addresses[0][1]
-    try:
+    async with served(app) as port:
         yield f"http://127.0.0.1:{port}"
-    finally:
-        await runner.cleanup()
 
 
 async def test_a_prometheus_is_asked_with_names_put_in():
